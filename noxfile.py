@@ -1,0 +1,131 @@
+"""The checks. ``nox`` runs them all, ``nox --list`` names them, ``nox -s NAME`` runs one.
+
+What stands after ``--`` is handed on to pytest: ``nox -s tests_store-3.12 -- -k claim -x``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.11.12"
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+STORE, WORKER, CLI = "packages/flam-store", "packages/flam-worker", "packages/flam-cli"
+PACKAGES = [STORE, WORKER, CLI]
+
+TEST_TOOLS = ["hypothesis>=6.100", "pytest>=8.3", "pytest-randomly>=3.16", "pytest-timeout>=2.3"]
+BUILD_TOOLS = ["build>=1.2", "hatchling>=1.27"]
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_venv = "yes"
+nox.options.sessions = [
+    "lint",
+    "types",
+    "tests_store",
+    "tests_worker",
+    "tests_cli",
+    "build",
+    f"integration-{HERE}",
+]
+
+# pyenv's shims run only the versions that are selected. With the others' own folders at the end
+# of PATH nox finds them all; the sessions get PATH as it was.
+PATH = os.environ["PATH"]
+PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+os.environ["PATH"] = os.pathsep.join([PATH, *map(str, sorted(PYENV.glob("versions/3.*/bin")))])
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format, who may import whom; and the tests of the tools that check it."""
+    session.install("ruff~=0.17.0", *TEST_TOOLS)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("python", "tools/import_rule.py")
+    pytest(session, "tools")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict. Each folder of tests has a run of its own, as their names repeat."""
+    editable(session, STORE, WORKER, CLI)
+    session.install("mypy~=2.4", "nox", "types-psutil", *TEST_TOOLS)
+    session.run("mypy", *(f"{package}/src" for package in PACKAGES), "noxfile.py")
+    for tests in [*(f"{package}/tests" for package in PACKAGES), "tools", "tests-integration"]:
+        session.run("mypy", tests)
+
+
+@nox.session(python=PYTHONS)
+def tests_store(session: nox.Session) -> None:
+    """flam-store by itself."""
+    editable(session, STORE)
+    session.install(*TEST_TOOLS)
+    pytest(session, STORE)
+
+
+@nox.session(python=PYTHONS)
+def tests_worker(session: nox.Session) -> None:
+    """flam-worker, with the store it stands on."""
+    editable(session, STORE, WORKER)
+    session.install(*TEST_TOOLS)
+    pytest(session, WORKER)
+
+
+@nox.session(python=PYTHONS)
+def tests_cli(session: nox.Session) -> None:
+    """flam-cli, with the worker and the store it stands on."""
+    editable(session, STORE, WORKER, CLI)
+    session.install(*TEST_TOOLS)
+    pytest(session, CLI)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """What a release consists of, and that it holds what it should and nothing else."""
+    session.install(*BUILD_TOOLS)
+    dist = fresh_folder(session)
+    for package in PACKAGES:
+        build_package(session, package, dist)
+    session.run("python", "tools/check_wheels.py", str(dist))
+
+
+@nox.session(python=PYTHONS, reuse_venv=False)
+def integration(session: nox.Session) -> None:
+    """The three as a user gets them: installed from wheels, their executables run."""
+    session.install(*BUILD_TOOLS)
+    dist = fresh_folder(session)
+    for package in PACKAGES:
+        build_package(session, package, dist)
+    session.install(*map(str, dist.glob("*.whl")), *TEST_TOOLS)
+    pytest(session, "tests-integration")
+
+
+def editable(session: nox.Session, *packages: str) -> None:
+    """Install packages in place, so that a venv that is used again always runs the newest code."""
+    session.install(*(word for package in packages for word in ("--editable", f"./{package}")))
+
+
+def pytest(session: nox.Session, folder: str) -> None:
+    """Run a folder's tests, and the examples in its docstrings."""
+    session.run("pytest", "--doctest-modules", folder, *session.posargs, env={"PATH": PATH})
+
+
+def build_package(session: nox.Session, package: str, dist: Path) -> None:
+    """Make an sdist, and from that a wheel."""
+    session.run("python", "-m", "build", "--no-isolation", f"--outdir={dist}", package, silent=True)
+
+
+def fresh_folder(session: nox.Session) -> Path:
+    """An empty folder for what the session builds."""
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    return dist

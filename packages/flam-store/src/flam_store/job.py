@@ -1,0 +1,145 @@
+"""The values of the queue's language: what is asked for, what is stored, what is claimed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import attrs
+
+from flam_store import rules
+from flam_store.errors import SpecError
+from flam_store.names import new_id
+from flam_store.state import AttemptState, State
+
+DEFAULT_QUEUE = "default"
+
+
+@attrs.frozen(kw_only=True)
+class JobSpec:
+    """What a producer asks for. Whole and valid when built; SpecError otherwise.
+
+    Exactly one of ``command`` (run by ``/bin/sh -c``) and ``args`` (run directly) is given,
+    and at most one of ``run_at`` (aware) and ``delay`` (from the moment it is stored).
+    None in a retry, backoff or timeout field means the store's configuration at that moment;
+    ``backoff_max`` is in seconds. ``cwd`` None means the worker's directory.
+    """
+
+    command: str | None = attrs.field(default=None, validator=rules.command)
+    args: tuple[str, ...] | None = attrs.field(default=None, validator=rules.args)
+    id: str | None = attrs.field(default=None, validator=rules.name)
+    queue: str = attrs.field(default=DEFAULT_QUEUE, validator=rules.name)
+    priority: int = attrs.field(default=0, validator=rules.priority)
+    run_at: datetime | None = attrs.field(default=None, validator=rules.instant)
+    delay: timedelta | None = attrs.field(default=None, validator=rules.delay)
+    max_retries: int | None = attrs.field(default=None, validator=rules.max_retries)
+    backoff_base: float | None = attrs.field(default=None, validator=rules.backoff_base)
+    backoff_max: float | None = attrs.field(default=None, validator=rules.backoff_max)
+    backoff_jitter: float | None = attrs.field(default=None, validator=rules.backoff_jitter)
+    timeout: timedelta | None = attrs.field(default=None, validator=rules.timeout)
+    cwd: str | None = attrs.field(default=None, validator=rules.directory)
+    env: Mapping[str, str] = attrs.field(factory=dict, validator=rules.env, repr=False)
+    stdin: str | None = attrs.field(default=None, validator=rules.text, repr=False)
+    after: tuple[str, ...] = attrs.field(default=(), validator=rules.after)
+    unique_key: str | None = attrs.field(default=None, validator=rules.unique_key)
+    labels: Mapping[str, str] = attrs.field(factory=dict, validator=rules.labels)
+
+    def __attrs_post_init__(self) -> None:
+        if (self.command is None) == (self.args is None):
+            problem = "give one of command and args" + (", not both" if self.command else "")
+            raise SpecError(problem, field="command")
+        if self.run_at is not None and self.delay is not None:
+            raise SpecError("give one of run_at and delay, not both", field="delay")
+        if self.id is not None and self.id in self.after:
+            raise SpecError("a job cannot wait for itself", field="after")
+
+    def named(self) -> JobSpec:
+        """The same spec with an id of its own: the one given, or a new UUID."""
+        return self if self.id is not None else attrs.evolve(self, id=new_id())
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """A stored job. Times are aware UTC with a resolution of a millisecond.
+
+    ``seq`` is the order of enqueueing and never given twice. ``attempts`` counts what has
+    been used of ``max_retries + 1`` (``retry`` sets it to 0); ``attempt`` is the number of
+    the latest start, for ever growing, 0 before the first. ``exit_code`` and ``error`` tell
+    of the latest attempt where the state rests on it, and are None otherwise.
+    ``backoff_max`` is in seconds.
+    """
+
+    seq: int
+    id: str
+    state: State
+    queue: str
+    priority: int
+    command: str | None
+    args: tuple[str, ...] | None
+    attempts: int
+    attempt: int
+    max_retries: int
+    backoff_base: float
+    backoff_max: float
+    backoff_jitter: float
+    timeout: timedelta | None
+    created_at: datetime
+    updated_at: datetime
+    run_at: datetime
+    exit_code: int | None = None
+    error: str | None = None
+    cwd: str | None = None
+    env: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    stdin: str | None = attrs.field(default=None, repr=False)
+    after: tuple[str, ...] = ()
+    unique_key: str | None = None
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+
+    @property
+    def command_line(self) -> str:
+        """The command as a person would type it."""
+        return self.command if self.command is not None else shlex.join(self.args or ())
+
+
+@attrs.frozen(kw_only=True)
+class Attempt:
+    """One start of a job. ``worker`` is the worker's id; what is not known yet is None."""
+
+    seq: int
+    attempt: int
+    state: AttemptState
+    worker: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    cause: str | None = None
+    error: str | None = None
+    output_bytes: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Claim:
+    """A job that a worker holds, and the number of the attempt under which it does."""
+
+    job: Job
+    attempt: int
+    worker: str
+
+
+@attrs.frozen(kw_only=True)
+class JobFilter:
+    """Which jobs: each field that is not empty narrows. ``labels`` must all match."""
+
+    states: tuple[State, ...] = ()
+    queue: str | None = None
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """A stretch of jobs, newest first. ``more`` says whether older ones match as well."""
+
+    jobs: tuple[Job, ...]
+    more: bool

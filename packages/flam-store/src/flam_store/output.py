@@ -1,0 +1,98 @@
+"""The output of attempts: where each lies, and how it is read while it grows and after.
+
+An attempt's output is one file. Where it outgrew its cap, the head and the tail are kept:
+while it is being written the middle is a hole in the file, so that offsets stay true;
+afterwards a line says how much was left out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+
+_FOLDER_SIZE = 1_000
+_CHUNK = 1 << 16
+
+
+def cut_mark(left_out: int) -> bytes:
+    """The line that stands for the bytes that the cap left out."""
+    return f"\n[flam: {left_out:,} bytes left out here, beyond log_max_bytes]\n".encode()
+
+
+@attrs.frozen
+class Logs:
+    """The outputs below one folder. Files are named by numbers only, never by a job's id."""
+
+    folder: Path
+
+    def path_of(self, seq: int, attempt: int) -> Path:
+        """Where the output of an attempt lies, if it has any."""
+        return self.folder / f"{seq // _FOLDER_SIZE:03}" / f"{seq}-{attempt}.log"
+
+    def create(self, seq: int, attempt: int) -> int:
+        """A descriptor that appends to a new file of mode 0600. FileExistsError."""
+        path = self.path_of(seq, attempt)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with suppress(FileNotFoundError):
+            return os.open(path, flags, 0o600)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, flags, 0o600)
+
+    def open(self, seq: int, attempt: int) -> int:
+        """A descriptor to read from. FileNotFoundError when nothing was ever written there."""
+        return os.open(self.path_of(seq, attempt), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    def remove(self, seqs: tuple[int, ...]) -> None:
+        """Delete all output of these jobs."""
+        gone = frozenset(seqs)
+        for folder in {self.path_of(seq, 1).parent for seq in seqs}:
+            with suppress(FileNotFoundError):
+                for name in os.listdir(folder):
+                    seq = name.partition("-")[0]
+                    if seq.isdecimal() and int(seq) in gone:
+                        (folder / name).unlink(missing_ok=True)
+
+
+def read_from(fd: int, offset: int, limit: int = _CHUNK) -> tuple[bytes, int]:
+    """Bytes at ``offset``, at most ``limit``, and the offset to go on from.
+
+    No bytes: the end, as far as it is written. A hole gives the line that stands for it.
+    """
+    with suppress(OSError):
+        data = os.lseek(fd, offset, os.SEEK_DATA)
+        if data > offset:
+            return cut_mark(data - offset), data
+        limit = min(limit, os.lseek(fd, offset, os.SEEK_HOLE) - offset)
+    piece = os.pread(fd, limit, offset)
+    return piece, offset + len(piece)
+
+
+def pieces(fd: int, offset: int = 0) -> Iterator[bytes]:
+    """Everything from ``offset`` to the end as it is written now."""
+    while True:
+        piece, offset = read_from(fd, offset)
+        if not piece:
+            return
+        yield piece
+
+
+def last_lines(fd: int, lines: int) -> int:
+    """The offset at which the last ``lines`` lines begin. A last line may lack its newline."""
+    size = os.fstat(fd).st_size
+    if lines < 1:
+        return size
+    end = size - 1  # a newline as the last byte begins no line
+    while end > 0:
+        start = max(0, end - _CHUNK)
+        piece = os.pread(fd, end - start, start)
+        found = len(piece)
+        while (found := piece.rfind(b"\n", 0, found)) >= 0:
+            lines -= 1
+            if lines == 0:
+                return start + found + 1
+        end = start
+    return 0

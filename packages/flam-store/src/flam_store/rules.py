@@ -1,0 +1,200 @@
+"""The rules that a job's spec obeys, as validators of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from flam_store.errors import SpecError
+from flam_store.names import NAME_RULE, is_name
+
+if TYPE_CHECKING:
+    import attrs
+
+MAX_ARGUMENT_BYTES = 131_071
+"""Linux refuses a longer argument or environment string (MAX_ARG_STRLEN, with its NUL)."""
+
+MAX_DURATION = timedelta(days=36_500)
+MAX_RETRIES = 2**31 - 1
+MAX_KEY_BYTES = 200
+MAX_LABEL_BYTES = 1_000
+RESERVED_ENV = frozenset({"FLAM_JOB_ID", "FLAM_ATTEMPT", "FLAM_QUEUE", "FLAM_COOKIE"})
+
+Field: TypeAlias = "attrs.Attribute[Any]"
+
+
+def command(_: object, field: Field, value: Any) -> None:
+    if value is None:
+        return
+    _argument(field.name, value)
+    if not str(value).strip():
+        raise SpecError("is empty", field=field.name)
+
+
+def args(_: object, field: Field, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, tuple):
+        raise SpecError("must be an array of strings", field=field.name)
+    for item in value:
+        _argument(field.name, item)
+    if not value or not value[0]:
+        raise SpecError("is empty", field=field.name)
+
+
+def name(_: object, field: Field, value: Any) -> None:
+    if value is not None or field.name != "id":
+        _name(field.name, value)
+
+
+def priority(_: object, field: Field, value: Any) -> None:
+    _integer(field.name, value, -(2**31), 2**31 - 1)
+
+
+def max_retries(_: object, field: Field, value: Any) -> None:
+    if value is not None:
+        _integer(field.name, value, 0, MAX_RETRIES)
+
+
+def backoff_base(_: object, field: Field, value: Any) -> None:
+    if value is not None:
+        _number(field.name, value, 0, 1e6)
+
+
+def backoff_max(_: object, field: Field, value: Any) -> None:
+    if value is not None:
+        _number(field.name, value, 0, MAX_DURATION.total_seconds())
+
+
+def backoff_jitter(_: object, field: Field, value: Any) -> None:
+    if value is not None:
+        _number(field.name, value, 0, 1)
+
+
+def timeout(_: object, field: Field, value: Any) -> None:
+    if value is None:
+        return
+    _duration(field.name, value)
+    if value < timedelta(milliseconds=1):
+        raise SpecError("must be more than 0", field=field.name)
+
+
+def delay(_: object, field: Field, value: Any) -> None:
+    if value is not None:
+        _duration(field.name, value)
+
+
+def instant(_: object, field: Field, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, datetime):
+        raise SpecError("must be a time in ISO 8601", field=field.name)
+    if value.utcoffset() is None:
+        raise SpecError("needs an offset from UTC, such as Z or +02:00", field=field.name)
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise SpecError("lies outside the years 1 to 9999", field=field.name) from None
+
+
+def directory(_: object, field: Field, value: Any) -> None:
+    if value is None:
+        return
+    _text(field.name, value)
+    if not value:
+        raise SpecError("is empty", field=field.name)
+
+
+def text(_: object, field: Field, value: Any) -> None:
+    if value is not None:
+        _text(field.name, value)
+
+
+def env(_: object, field: Field, value: Any) -> None:
+    for key, item in _pairs(field.name, value):
+        _text(field.name, key)
+        if not key or "=" in key:
+            raise SpecError(f"{key!r} cannot name a variable", field=field.name)
+        if key in RESERVED_ENV:
+            raise SpecError(f"{key} is set by Flam itself", field=field.name)
+        _text(f"{field.name}.{key}", item)
+        if len(key.encode()) + len(item.encode()) + 1 > MAX_ARGUMENT_BYTES:
+            raise SpecError(f"{key} is longer than {MAX_ARGUMENT_BYTES:,} bytes", field=field.name)
+
+
+def labels(_: object, field: Field, value: Any) -> None:
+    for key, item in _pairs(field.name, value):
+        _name(field.name, key)
+        _text(f"{field.name}.{key}", item)
+        if len(item.encode()) > MAX_LABEL_BYTES:
+            raise SpecError(f"{key} is longer than {MAX_LABEL_BYTES:,} bytes", field=field.name)
+
+
+def after(_: object, field: Field, value: Any) -> None:
+    if not isinstance(value, tuple):
+        raise SpecError("must be an array of ids", field=field.name)
+    for item in value:
+        _name(field.name, item)
+    if len(set(value)) != len(value):
+        raise SpecError("names a job twice", field=field.name)
+
+
+def unique_key(_: object, field: Field, value: Any) -> None:
+    if value is None:
+        return
+    _text(field.name, value)
+    if not 1 <= len(str(value).encode()) <= MAX_KEY_BYTES:
+        raise SpecError(f"must have 1 to {MAX_KEY_BYTES} bytes", field=field.name)
+
+
+def _text(field: str, value: Any) -> None:
+    if type(value) is not str:
+        raise SpecError("must be a string", field=field)
+    if "\0" in value:
+        raise SpecError("contains a NUL byte", field=field)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise SpecError("contains a lone surrogate, which is no character", field=field) from None
+
+
+def _argument(field: str, value: Any) -> None:
+    _text(field, value)
+    if len(str(value).encode()) > MAX_ARGUMENT_BYTES:
+        raise SpecError(f"is longer than {MAX_ARGUMENT_BYTES:,} bytes", field=field)
+
+
+def _name(field: str, value: Any) -> None:
+    if type(value) is not str:
+        raise SpecError("must be a string", field=field)
+    if not is_name(value):
+        raise SpecError(f"{value[:60]!r} is no valid name: {NAME_RULE}", field=field)
+
+
+def _integer(field: str, value: Any, low: int, high: int) -> None:
+    if type(value) is not int:
+        raise SpecError("must be an integer", field=field)
+    if not low <= value <= high:
+        raise SpecError(f"must be from {low} to {high}", field=field)
+
+
+def _number(field: str, value: Any, low: float, high: float) -> None:
+    if type(value) not in (int, float):
+        raise SpecError("must be a number", field=field)
+    if not (low <= value <= high and isfinite(value)):
+        raise SpecError(f"must be from {low:g} to {high:g}", field=field)
+
+
+def _duration(field: str, value: Any) -> None:
+    if not isinstance(value, timedelta):
+        raise SpecError('must be seconds, or a duration such as "90s" or "2h"', field=field)
+    if not timedelta(0) <= value <= MAX_DURATION:
+        raise SpecError(f"must be from 0 to {MAX_DURATION.days:,} days", field=field)
+
+
+def _pairs(field: str, value: Any) -> list[tuple[Any, Any]]:
+    if not isinstance(value, Mapping):
+        raise SpecError("must be an object of strings", field=field)
+    return list(value.items())

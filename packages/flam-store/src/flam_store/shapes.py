@@ -1,0 +1,111 @@
+"""The JSON shapes of Flam's values: what a script reads. A key is never left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from flam_store.job import Attempt, Job
+from flam_store.overview import Overview, QueueInfo
+from flam_store.text import mask_env
+from flam_store.worker import WorkerRecord
+
+Shape = dict[str, Any]
+
+
+def instant(at: datetime | None) -> str | None:
+    """ISO 8601 in UTC with six decimals, ending in Z."""
+    return None if at is None else f"{at:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def job(value: Job) -> Shape:
+    """A job. Values of ``env`` are masked; of ``stdin`` only the size is told."""
+    return {
+        "id": value.id,
+        "command": value.command_line,
+        "state": value.state.value,
+        "queue": value.queue,
+        "priority": value.priority,
+        "attempts": value.attempts,
+        "max_retries": value.max_retries,
+        "created_at": instant(value.created_at),
+        "updated_at": instant(value.updated_at),
+        "run_at": instant(value.run_at),
+        "exit_code": value.exit_code,
+        "error": value.error,
+        "args": None if value.args is None else list(value.args),
+        "backoff_base": value.backoff_base,
+        "backoff_max": value.backoff_max,
+        "backoff_jitter": value.backoff_jitter,
+        "timeout": None if value.timeout is None else value.timeout.total_seconds(),
+        "cwd": value.cwd,
+        "env": mask_env(value.env),
+        "stdin_bytes": None if value.stdin is None else len(value.stdin.encode()),
+        "after": list(value.after),
+        "unique_key": value.unique_key,
+        "labels": dict(value.labels),
+    }
+
+
+def attempt(value: Attempt) -> Shape:
+    return {
+        "attempt": value.attempt,
+        "state": value.state.value,
+        "worker": value.worker,
+        "started_at": instant(value.started_at),
+        "finished_at": instant(value.finished_at),
+        "exit_code": value.exit_code,
+        "signal": value.signal,
+        "cause": value.cause,
+        "error": value.error,
+        "output_bytes": value.output_bytes,
+    }
+
+
+def job_with_history(value: Job, attempts: Sequence[Attempt]) -> Shape:
+    return job(value) | {"history": [attempt(each) for each in attempts]}
+
+
+def queue(value: QueueInfo) -> Shape:
+    return {
+        "name": value.name,
+        "counts": {state.value: jobs for state, jobs in value.counts.items()},
+        "paused_at": instant(value.paused_at),
+        "concurrency": value.concurrency,
+    }
+
+
+def overview(value: Overview, workers: list[Shape]) -> Shape:
+    return {
+        "counts": {state.value: jobs for state, jobs in value.counts.items()},
+        "queues": [queue(each) for each in value.queues],
+        "workers": workers,
+        "oldest_due_at": instant(value.oldest_due_at),
+        "rates": [
+            {
+                "seconds": rate.seconds,
+                "completed": rate.completed,
+                "failed": rate.failed,
+                "wait_seconds": rate.wait_seconds,
+                "run_seconds": rate.run_seconds,
+            }
+            for rate in value.rates
+        ],
+    }
+
+
+def worker(
+    value: WorkerRecord, state: str, cpu_percent: float | None, rss_bytes: int | None
+) -> Shape:
+    """A worker; ``state`` and what it uses are known only on its host."""
+    return {
+        "id": value.id,
+        "pid": value.process.pid,
+        "host": value.process.host,
+        "state": state,
+        "job": value.job,
+        "started_at": instant(value.started_at),
+        "cpu_percent": cpu_percent,
+        "rss_bytes": rss_bytes,
+    }

@@ -1,0 +1,183 @@
+"""From JSON text to a JobSpec: strict, and with one clear sentence for what is refused.
+
+``json`` alone takes NaN, the last of duplicate keys and numbers of any length; what passes
+here is exactly what the rules of ``JobSpec`` allow. Conversion is done by cattrs without
+details, which is fast; only text that was refused is converted again to say where.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, Never, get_origin
+
+import attrs
+from cattrs import (
+    AttributeValidationNote,
+    BaseValidationError,
+    Converter,
+    ForbiddenExtraKeysError,
+)
+
+from flam_store.durations import parse_duration
+from flam_store.errors import SpecError
+from flam_store.job import JobSpec
+
+MAX_SPEC_BYTES = 1 << 20
+FIELDS = tuple(field.name for field in attrs.fields(JobSpec))
+
+
+def parse_spec(text: str | bytes, **defaults: Any) -> JobSpec:
+    """One spec from a JSON object of at most 1 MiB. SpecError.
+
+    ``defaults`` are values of ``JobSpec`` for what the object leaves out.
+    """
+    _check_size(text)
+    return structure(_loads(text), **defaults)
+
+
+def parse_specs(text: str | bytes, **defaults: Any) -> JobSpec | list[JobSpec]:
+    """One spec from a JSON object, or a list of them from an array. SpecError."""
+    value = _loads(text)
+    if not isinstance(value, list):
+        _check_size(text)
+        return structure(value, **defaults)
+    if len(text) > MAX_SPEC_BYTES:
+        for item in value:
+            _check_size(json.dumps(item, ensure_ascii=False))
+    return [structure(item, **defaults) for item in value]
+
+
+def structure(value: object, **defaults: Any) -> JobSpec:
+    """One spec from parsed JSON. SpecError."""
+    if not isinstance(value, dict):
+        raise SpecError("a spec must be a JSON object")
+    for field, item in value.items():
+        if item is None and field in FIELDS:
+            raise SpecError("is null; leave it out instead", field=field)
+    try:
+        spec = _converter(detailed=False).structure(value, JobSpec)
+    except SpecError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it was, the second look says where
+        _explain(value)
+    return _filled(spec, value, defaults) if defaults else spec
+
+
+def _filled(spec: JobSpec, value: dict[str, Any], defaults: dict[str, Any]) -> JobSpec:
+    """A default does not come beside its counterpart: a spec with args wants no command."""
+    given = set(value)
+    for pair in ({"command", "args"}, {"run_at", "delay"}):
+        if given & pair:
+            given |= pair
+    missing = {field: item for field, item in defaults.items() if field not in given}
+    return attrs.evolve(spec, **missing)
+
+
+def _check_size(text: str | bytes) -> None:
+    size = len(text) if isinstance(text, bytes) or text.isascii() else _encoded_size(text)
+    if size > MAX_SPEC_BYTES:
+        raise SpecError(f"a spec has at most {MAX_SPEC_BYTES:,} bytes; this one has {size:,}")
+
+
+def _encoded_size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _loads(text: str | bytes) -> Any:
+    try:
+        if isinstance(text, bytes):
+            text = text.decode()
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise SpecError(f"is no UTF-8: byte {error.start + 1} is wrong") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise SpecError(f"is no JSON: {error.msg} at {where}") from None
+    except RecursionError:
+        raise SpecError("is no spec: the JSON is nested too deeply") from None
+    except ValueError as error:
+        raise SpecError(f"is no spec: {error}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SpecError("is given twice", field=twice[:60])
+    return found
+
+
+def _refuse_constant(name: str) -> Never:
+    raise SpecError(f"is no JSON: {name} is not a number")
+
+
+@cache
+def _converter(*, detailed: bool) -> Converter:
+    """Hooks that only change a value's form: the rules of ``JobSpec`` judge it as it is."""
+    converter = Converter(detailed_validation=detailed, forbid_extra_keys=True)
+    for kind in (str, int, float):
+        converter.register_structure_hook(kind, _unchanged)
+    converter.register_structure_hook(timedelta, _duration)
+    converter.register_structure_hook(datetime, _instant)
+    converter.register_structure_hook_func(lambda kind: _is(kind, tuple), _array)
+    converter.register_structure_hook_func(lambda kind: _is(kind, Mapping), _unchanged)
+    return converter
+
+
+def _is(kind: Any, origin: Any) -> bool:
+    return get_origin(kind) is origin
+
+
+def _unchanged(value: Any, _: object) -> Any:
+    return value
+
+
+def _array(value: Any, _: object) -> Any:
+    return tuple(value) if type(value) is list else value
+
+
+def _duration(value: Any, _: object) -> timedelta:
+    if type(value) not in (int, float, str):
+        raise ValueError('must be seconds, or a duration such as "90s" or "2h"')
+    return parse_duration(value)
+
+
+def _instant(value: Any, _: object) -> datetime:
+    if type(value) is not str:
+        raise ValueError("must be a time in ISO 8601, such as 2026-01-31T12:00:00Z")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value[:60]!r} is no time in ISO 8601") from None
+
+
+def _explain(value: dict[str, Any]) -> Never:
+    try:
+        _converter(detailed=True).structure(value, JobSpec)
+    except BaseValidationError as group:
+        for error in group.exceptions:
+            raise _as_spec_error(error) from None
+    raise SpecError("is no valid spec")
+
+
+def _as_spec_error(error: Exception) -> SpecError:
+    if isinstance(error, SpecError):
+        return error
+    if isinstance(error, ForbiddenExtraKeysError):
+        return unknown_field(min(error.extra_fields))
+    notes = getattr(error, "__notes__", [])
+    field = next((note.name for note in notes if isinstance(note, AttributeValidationNote)), None)
+    return SpecError(str(error), field=field)
+
+
+def unknown_field(name: str) -> SpecError:
+    """The refusal of a field that a spec does not have, with the one that was meant."""
+    from flam_store.text import suggest
+
+    meant = suggest(name, FIELDS)
+    hint = f"; did you mean {meant!r}?" if meant else f"; a spec has {', '.join(FIELDS)}"
+    return SpecError(f"is no field of a spec{hint}", field=name[:60])

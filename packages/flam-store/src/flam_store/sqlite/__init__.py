@@ -1,0 +1,1 @@
+"""Flam's store in an SQLite file."""

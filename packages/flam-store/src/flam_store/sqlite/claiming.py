@@ -1,0 +1,141 @@
+"""Finishing attempts and claiming jobs, in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any, assert_never
+
+from flam_store.clock import span
+from flam_store.job import Claim
+from flam_store.outcome import Cancelled, Completed, Dead, Failure, Released, Result, Retry
+from flam_store.sqlite import rows
+from flam_store.sqlite.queries import SQL
+from flam_store.state import AttemptState, State
+from flam_store.worker import Turn
+
+_PROMOTE_AT_ONCE = 10_000
+"""Waiting jobs made ready in one transaction. No job is claimed while more are due."""
+
+
+def turn(
+    db: sqlite3.Connection,
+    results: Sequence[Result],
+    *,
+    worker_id: str,
+    want: int,
+    queues: Collection[str] | None,
+    now: int,
+) -> Turn:
+    """Record the results, then claim up to ``want`` jobs for a registered worker."""
+    refused = tuple(result for result in results if not _finish(db, result, now))
+    served = rows.packed_names(queues)
+    if want < 1 or not db.execute(SQL["is_worker"], (worker_id,)).fetchall():
+        return Turn(refused=refused)
+    if _promote(db, now) == _PROMOTE_AT_ONCE:
+        return Turn(refused=refused, next_due_in=timedelta(0))
+    claims: list[Claim] = []
+    while len(claims) < want and (claim := _claim(db, worker_id, served, now)):
+        claims.append(claim)
+    if len(claims) == want:
+        return Turn(claims=tuple(claims), refused=refused)
+    ((drained,),) = db.execute(SQL["drained"], {"queues": served}).fetchall()
+    return Turn(
+        claims=tuple(claims), refused=refused, next_due_in=_next_due(db, now), drained=bool(drained)
+    )
+
+
+def _promote(db: sqlite3.Connection, now: int) -> int:
+    return db.execute(SQL["promote_due"], {"now": now, "limit": _PROMOTE_AT_ONCE}).rowcount
+
+
+def _next_due(db: sqlite3.Connection, now: int) -> timedelta | None:
+    ((due,),) = db.execute(SQL["next_due"]).fetchall()
+    return None if due is None else timedelta(milliseconds=max(0, due - now))
+
+
+def _claim(db: sqlite3.Connection, worker_id: str, served: str | None, now: int) -> Claim | None:
+    """The next job, whose row is readable. One that is not goes to the dead letters."""
+    while chosen := db.execute(SQL["choose"], {"queues": served}).fetchall():
+        ((seq,),) = chosen
+        ((attempt, due_at),) = db.execute(SQL["take"], {"seq": seq, "now": now}).fetchall()
+        start = {"seq": seq, "attempt": attempt, "worker": worker_id, "due_at": due_at, "now": now}
+        db.execute(SQL["start_attempt"], start)
+        (row,) = db.execute(SQL["job_by_seq"], (seq,)).fetchall()
+        try:
+            return Claim(job=rows.job(row), attempt=attempt, worker=worker_id)
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            _bury(db, seq, attempt, f"its row cannot be read: {error}", now)
+    return None
+
+
+def _bury(db: sqlite3.Connection, seq: int, attempt: int, problem: str, now: int) -> None:
+    failure = Failure(state=AttemptState.FAILED, cause="unreadable", error=problem)
+    _finish(db, Result(seq=seq, attempt=attempt, outcome=Dead(failure=failure)), now)
+
+
+def _finish(db: sqlite3.Connection, result: Result, now: int) -> bool:
+    """Write the outcome where the attempt still holds its job; say whether it did."""
+    fence = {"seq": result.seq, "attempt": result.attempt, "now": now}
+    job = _job_after(result, now)
+    if db.execute(SQL["settle_job"], fence | job).rowcount != 1:
+        note = f"; its worker reported later: {_told(result)}"
+        db.execute(SQL["note_late_result"], fence | {"note": note})
+        return False
+    db.execute(SQL["end_attempt"], fence | _attempt_after(result))
+    if job["state"] == State.COMPLETED.value:
+        db.execute(SQL["unblock_children"], {"seq": result.seq, "now": now})
+    return True
+
+
+def _job_after(result: Result, now: int) -> dict[str, Any]:
+    state, ready, run_at, given_back = State.COMPLETED, None, None, 0
+    match result.outcome:
+        case Completed():
+            pass
+        case Retry(delay=delay):
+            run_at = now + span(delay)
+            state, ready = State.FAILED, int(run_at <= now)
+        case Dead():
+            state = State.DEAD
+        case Cancelled():
+            state = State.CANCELLED
+        case Released():
+            state, ready, given_back = State.PENDING, 1, 1
+        case _ as unknown:
+            assert_never(unknown)
+    return {"state": state.value, "ready": ready, "run_at": run_at, "given_back": given_back}
+
+
+def _attempt_after(result: Result) -> dict[str, Any]:
+    ended: dict[str, Any] = {
+        "exit_code": None, "signal": None, "cause": None, "error": None,
+        "output_bytes": result.output_bytes,
+    }  # fmt: skip
+    match result.outcome:
+        case Completed(exit_code=code):
+            return ended | {"state": AttemptState.COMPLETED.value, "exit_code": code}
+        case Retry(failure=failure) | Dead(failure=failure):
+            return ended | {
+                "state": failure.state.value, "exit_code": failure.exit_code,
+                "signal": failure.signal, "cause": failure.cause, "error": failure.error,
+            }  # fmt: skip
+        case Cancelled(exit_code=code, signal=signal):
+            how = {"exit_code": code, "signal": signal, "cause": "cancelled"}
+            return ended | how | {"state": AttemptState.CANCELLED.value}
+        case Released(reason=reason):
+            how = {"cause": "released", "error": reason}
+            return ended | how | {"state": AttemptState.RELEASED.value}
+        case _ as unknown:
+            assert_never(unknown)
+
+
+def _told(result: Result) -> str:
+    match result.outcome:
+        case Retry(failure=failure) | Dead(failure=failure):
+            return failure.error
+        case Completed(exit_code=code):
+            return f"exit code {code}"
+        case outcome:
+            return type(outcome).__name__.lower()

@@ -1,0 +1,123 @@
+"""Opening and closing a connection so that nothing else in the file is disturbed."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable
+from random import uniform
+from typing import TypeVar
+from urllib.parse import quote
+
+from flam_store.errors import StoreError
+from flam_store.sqlite import place
+from flam_store.sqlite.gate import Gate
+from flam_store.sqlite.schema import KNOWN, found_schema, migrate_one
+from flam_store.sqlite.troubles import is_busy, translated
+
+T = TypeVar("T")
+
+_SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # an acknowledged job survives a power cut
+    "PRAGMA fullfsync = ON",  # also on macOS, whose fsync stops at the disk's cache
+    "PRAGMA wal_autocheckpoint = 0",  # Flam checkpoints under the gate
+    "PRAGMA journal_size_limit = 33554432",
+    "PRAGMA mmap_size = 0",  # an I/O error is an error, not a SIGBUS
+    "PRAGMA secure_delete = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cell_size_check = ON",
+)
+
+
+def patiently(action: Callable[[], T], where: str, patience_seconds: float) -> T:
+    """Do it, again while another connection is in the way. Any trouble as a StoreError."""
+    started, pause = time.monotonic(), 0.001
+    while True:
+        try:
+            return action()
+        except sqlite3.Error as error:
+            waited = time.monotonic() - started
+            if not is_busy(error) or waited > patience_seconds:
+                raise translated(error, where, waited) from error
+        time.sleep(uniform(0, pause))
+        pause = min(pause * 2, 0.05)
+
+
+def open_database(path: str, patience_seconds: float) -> tuple[sqlite3.Connection, Gate]:
+    """A connection to Flam's database at ``path``, at this version's schema, and its gate.
+
+    What is no database of Flam's is left bit for bit as it was.
+    """
+    place.check_file_system(path)
+    place.check_file(path)
+    db = _connect(path, "rw")
+    try:
+        version = patiently(lambda: found_schema(db, path), path, patience_seconds)
+        gate = Gate(path)
+        with gate.held(patience_seconds):
+            patiently(lambda: _prepare(db, path, version), path, patience_seconds)
+    except BaseException:
+        _close_untouched(db, path)
+        raise
+    return db, gate
+
+
+def memory_database() -> sqlite3.Connection:
+    """An empty queue that only this connection sees and nothing keeps."""
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    while migrate_one(db, "memory"):
+        pass
+    return db
+
+
+def close_database(db: sqlite3.Connection, gate: Gate, patience_seconds: float) -> None:
+    """Close under the gate: the last connection to close makes a checkpoint.
+
+    When the gate does not open, somebody else holds it and is connected, and no checkpoint
+    is made.
+    """
+    try:
+        with gate.held(patience_seconds):
+            db.close()
+    except StoreError:
+        db.close()
+    gate.close()
+
+
+def _connect(path: str, mode: str) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(
+            f"file:{quote(path)}?mode={mode}",
+            uri=True,
+            timeout=0,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+
+
+def _prepare(db: sqlite3.Connection, path: str, version: int) -> None:
+    for setting in _SETTINGS:
+        db.execute(setting).fetchall()
+    try:
+        while version < KNOWN and migrate_one(db, path):
+            pass
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _close_untouched(db: sqlite3.Connection, path: str) -> None:
+    """Close without a checkpoint: a reader stays until after, so that we are not the last."""
+    with (
+        contextlib.suppress(sqlite3.Error, StoreError),
+        contextlib.closing(_connect(path, "ro")) as reader,
+    ):
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        db.close()
+    db.close()

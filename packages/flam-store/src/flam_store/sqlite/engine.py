@@ -1,0 +1,184 @@
+"""The queue's verbs on SQLite."""
+
+from __future__ import annotations
+
+import select
+import sqlite3
+import time
+from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Self, TypeVar
+
+from flam_store.clock import Clock, system_clock
+from flam_store.config import Config
+from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Page
+from flam_store.names import new_id
+from flam_store.outcome import Result
+from flam_store.overview import Overview
+from flam_store.sqlite import bells, claiming, enqueueing, finished, reading, registry
+from flam_store.sqlite.session import Session, version_of
+from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
+
+T = TypeVar("T")
+
+_LOOK_SECONDS = 0.5
+"""How often a waiting handle looks for commits of writers that ring no bell."""
+
+
+class SqliteStore:
+    """A ``Store`` in one SQLite file, or, for a ``session`` in memory, an empty one."""
+
+    def __init__(self, session: Session, config: Config, clock: Clock = system_clock) -> None:
+        self._session = session
+        self._config = config
+        self._clock = clock
+        self._bells = f"{session.place}-bells"
+        self._bell: bells.Bell | None = None
+        self._seen_version = 0
+
+    def job(self, job_id: str) -> Job:
+        return self._session.read(lambda db: reading.job(db, job_id))
+
+    def attempts(self, job_id: str) -> tuple[Attempt, ...]:
+        return self._session.read(lambda db: reading.attempts(db, job_id))
+
+    def jobs(
+        self, which: JobFilter | None = None, *, limit: int = 100, after: str | None = None
+    ) -> Page:
+        wanted = which or JobFilter()
+        return self._session.read(lambda db: reading.page(db, wanted, limit, after))
+
+    def newest_started(self) -> Job | None:
+        return self._session.read(reading.newest_started)
+
+    def overview(self) -> Overview:
+        return self._session.read(lambda db: reading.overview(db, self._clock()))
+
+    def workers(self) -> tuple[WorkerRecord, ...]:
+        return self._session.read(registry.workers)
+
+    def running(self) -> tuple[Claim, ...]:
+        return self._session.read(reading.running)
+
+    def orders(self, worker_id: str) -> Orders:
+        return self._session.read(lambda db: registry.orders(db, worker_id))
+
+    def enqueue(self, spec: JobSpec) -> Job:
+        named = spec.named()
+
+        def change(db: sqlite3.Connection) -> Job:
+            enqueueing.insert(db, (named,), self._config, self._clock())
+            return reading.job(db, str(named.id))
+
+        return self._ringing(self._session.write(change))
+
+    def enqueue_many(self, specs: Iterable[JobSpec]) -> int:
+        named = (spec.named() for spec in specs)
+        return self._ringing(
+            self._session.write(
+                lambda db: enqueueing.insert(db, named, self._config, self._clock())
+            )
+        )
+
+    def finish(
+        self,
+        results: Sequence[Result],
+        *,
+        worker_id: str,
+        want: int = 0,
+        queues: Collection[str] | None = None,
+    ) -> Turn:
+        def change(db: sqlite3.Connection) -> Turn:
+            self._seen_version = version_of(db)
+            return claiming.turn(
+                db, results, worker_id=worker_id, want=want, queues=queues, now=self._clock()
+            )
+
+        return self._session.write(change)
+
+    def register(self, registration: Registration) -> None:
+        self._session.write(lambda db: registry.register(db, registration, self._clock()))
+
+    def renew(self, worker_id: str) -> Orders:
+        return self._session.write(lambda db: registry.renew(db, worker_id, self._clock()))
+
+    def forget(self, worker_id: str) -> None:
+        self._session.write(lambda db: registry.forget(db, worker_id))
+
+    def request_stop(self, worker_ids: Collection[str], stop: Stop) -> None:
+        self._ringing(self._session.write(lambda db: registry.request_stop(db, worker_ids, stop)))
+
+    def retry(self, job_id: str, *, only_dead: bool = False) -> Job:
+        def change(db: sqlite3.Connection) -> Job:
+            seq = finished.retry(db, job_id, only_dead=only_dead, now=self._clock())
+            return reading.job_by_seq(db, seq)
+
+        return self._ringing(self._session.write(change))
+
+    def retry_dead(self, *, limit: int = 500) -> int:
+        return self._ringing(
+            self._session.write(lambda db: finished.retry_dead(db, limit, self._clock()))
+        )
+
+    def purge(
+        self, which: JobFilter, *, older_than: timedelta = timedelta(0), limit: int = 500
+    ) -> tuple[int, ...]:
+        return self._session.write(
+            lambda db: finished.purge(db, which, older_than, limit, self._clock())
+        )
+
+    def tidy(self) -> None:
+        self._session.truncate_log()
+
+    def wait(self, timeout: timedelta, *, watch: Collection[int] = ()) -> Woke:
+        if self._changed(rung=False):
+            return Woke.CHANGED
+        bell = self._own_bell()
+        poller = select.poll()
+        for fd in watch:
+            poller.register(fd, select.POLLIN)
+        if bell is not None:
+            poller.register(bell.fileno(), select.POLLIN)
+        end = time.monotonic() + timeout.total_seconds()
+        while True:
+            left = end - time.monotonic()
+            ready = {fd for fd, _ in poller.poll(max(0.0, min(left, _LOOK_SECONDS)) * 1000)}
+            if ready.intersection(watch):
+                return Woke.WATCHED
+            if self._changed(rung=bool(ready)):
+                return Woke.CHANGED
+            if left <= 0:
+                return Woke.TIMEOUT
+
+    def close(self) -> None:
+        if self._bell is not None:
+            self._bell.close()
+            self._bell = None
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ringing(self, answer: T) -> T:
+        bells.ring(self._bells)
+        return answer
+
+    def _own_bell(self) -> bells.Bell | None:
+        if self._bell is None and self._session.lasting:
+            self._bell = bells.Bell(self._bells, new_id())
+        return self._bell
+
+    def _changed(self, *, rung: bool) -> bool:
+        if rung and self._bell is not None:
+            self._bell.quiet()
+        before, self._seen_version = self._seen_version, self._session.data_version()
+        return rung or before != self._seen_version

@@ -1,0 +1,72 @@
+"""Jobs that have ended: run again, or deleted."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+
+from flam_store.clock import span
+from flam_store.errors import JobNotFound, KeyTaken, WrongState
+from flam_store.job import JobFilter
+from flam_store.sqlite import rows
+from flam_store.sqlite.queries import SQL
+from flam_store.state import FINISHED, RETRYABLE, State
+
+
+def retry(db: sqlite3.Connection, job_id: str, *, only_dead: bool, now: int) -> int:
+    """Make the job pending again, or due if it failed; return its seq."""
+    found = db.execute(SQL["state_of"], (job_id,)).fetchall()
+    if not found:
+        raise JobNotFound(job_id)
+    ((seq, state, unique_key),) = found
+    verb, allowed = ("dlq retry", (State.DEAD,)) if only_dead else ("retry", RETRYABLE)
+    if state not in allowed:
+        raise WrongState(job_id, state, verb, tuple(map(str, allowed)))
+    if state == State.FAILED:
+        db.execute(SQL["retry_failed"], {"seq": seq, "now": now})
+        return int(seq)
+    holder = db.execute(SQL["key_holder"], (unique_key,)).fetchall()
+    if holder:
+        raise KeyTaken(unique_key, holder[0][0])
+    db.execute(SQL["retry_finished"], {"seq": seq, "now": now})
+    return int(seq)
+
+
+def retry_dead(db: sqlite3.Connection, limit: int, now: int) -> int:
+    """Of dead letters with one unique key, the oldest is revived and then holds it."""
+    revived = 0
+    while revived < limit:
+        found = db.execute(SQL["dead_letters"], {"limit": limit - revived}).fetchall()
+        if not found:
+            break
+        for (seq,) in found:
+            revived += _revive(db, seq, now)
+    return revived
+
+
+def _revive(db: sqlite3.Connection, seq: int, now: int) -> int:
+    try:
+        return db.execute(SQL["retry_finished"], {"seq": seq, "now": now}).rowcount
+    except sqlite3.IntegrityError:
+        return 0
+
+
+def purge(
+    db: sqlite3.Connection, which: JobFilter, older_than: timedelta, limit: int, now: int
+) -> tuple[int, ...]:
+    """Delete finished jobs that match; return their seqs."""
+    seqs: list[int] = []
+    for state in sorted(FINISHED.intersection(which.states or FINISHED)):
+        asked = {
+            "state": state.value,
+            "until": now - span(older_than),
+            "queue": which.queue,
+            "labels": rows.packed(dict(which.labels)),
+            "limit": limit - len(seqs),
+        }
+        seqs += [seq for (seq,) in db.execute(SQL["purgeable"], asked).fetchall()]
+    if not seqs:
+        return ()
+    gone = {"seqs": rows.packed(seqs)}
+    db.execute(SQL["satisfy_children"], gone)
+    return tuple(sorted(seq for (seq,) in db.execute(SQL["purge"], gone).fetchall()))

@@ -1,0 +1,98 @@
+"""The write gate: one writer or checkpoint of Flam at a time, in the order of asking.
+
+A ``flock`` on a file beside the database. The kernel wakes waiters fairly and costs
+nothing while nobody waits; SQLite's own busy wait polls and starves. The gate also keeps a
+checkpoint from ever overlapping a commit, which is what the WAL-reset race of SQLite
+before 3.51.3 needs. It guards no data by itself: a writer that does not know it is still
+kept out by SQLite's lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flam_store.errors import StoreBusy
+
+_COUNT = 8
+"""The gate's file holds one number of this many bytes: changes since the last checkpoint."""
+
+
+class Gate:
+    """The gate beside the database at ``path``. One handle serves one thread at a time."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = self._open()
+
+    @contextmanager
+    def held(self, patience_seconds: float) -> Iterator[None]:
+        """Hold the gate. StoreBusy when it does not open within ``patience_seconds``."""
+        fd = self._enter(patience_seconds)
+        try:
+            yield
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+            if fd != self._fd:
+                os.close(fd)
+
+    def count(self, changes: int) -> int:
+        """Add to the number of changes since the last checkpoint; return it. Held only."""
+        total = int.from_bytes(os.pread(self._fd, _COUNT, 0), "little") + changes
+        os.pwrite(self._fd, total.to_bytes(_COUNT, "little"), 0)
+        return total
+
+    def reset_count(self) -> None:
+        """Say that a checkpoint has been made. Held only."""
+        os.pwrite(self._fd, bytes(_COUNT), 0)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(f"{self._path}-gate", flags, 0o600)
+
+    def _enter(self, patience_seconds: float) -> int:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fd = self._open()
+            if not _Waiter(fd).wait(patience_seconds):
+                raise StoreBusy(self._path, patience_seconds) from None
+            return fd
+        return self._fd
+
+
+class _Waiter:
+    """Waits in the kernel's queue, in a thread: only so has a blocking ``flock`` an end.
+
+    The lock belongs to a descriptor of its own. When patience ends first, the thread keeps
+    it, and gives the lock back as soon as it gets it.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._decide = threading.Lock()
+        self._got = threading.Event()
+        self._abandoned = False
+        threading.Thread(target=self._run, name="flam-gate", daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        try:
+            self._got.wait(seconds)
+        finally:
+            with self._decide:
+                self._abandoned = not self._got.is_set()
+        return not self._abandoned
+
+    def _run(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        with self._decide:
+            if not self._abandoned:
+                self._got.set()
+                return
+        os.close(self._fd)

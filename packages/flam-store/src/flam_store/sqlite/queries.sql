@@ -1,0 +1,217 @@
+-- name: next_seq
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'jobs'), 0) + 1;
+
+-- name: insert_job
+INSERT INTO jobs (seq, id, state, ready, queue, priority, created_at, updated_at, run_at,
+                  max_retries, backoff_base, backoff_max, backoff_jitter, timeout_ms,
+                  unique_key, command, options)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_label
+INSERT INTO labels (seq, key, value) VALUES (?, ?, ?);
+
+-- name: insert_dependency
+INSERT INTO dependencies (child, parent, parent_id) VALUES (?, ?, ?);
+
+-- name: parent
+SELECT seq, state FROM jobs WHERE id = ?;
+
+-- name: key_holder
+SELECT id FROM jobs
+WHERE unique_key = ? AND unique_key IS NOT NULL AND state NOT IN ('completed', 'dead', 'cancelled');
+
+-- name: job_by_id
+SELECT * FROM job_rows WHERE id = ?;
+
+-- name: job_by_seq
+SELECT * FROM job_rows WHERE seq = ?;
+
+-- name: seq_of
+SELECT seq FROM jobs WHERE id = ?;
+
+-- name: state_of
+SELECT seq, state, unique_key FROM jobs WHERE id = ?;
+
+-- name: newest_started
+SELECT seq FROM attempts ORDER BY started_at DESC, seq DESC, attempt DESC LIMIT 1;
+
+-- name: attempts_of
+SELECT seq, attempt, state, worker, started_at, finished_at, exit_code, signal, cause, error, output_bytes
+FROM attempts WHERE seq = ? ORDER BY attempt;
+
+-- name: running
+SELECT seq, attempt, worker FROM attempts WHERE state = 'running' ORDER BY seq;
+
+-- name: jobs_newest
+SELECT * FROM job_rows
+WHERE seq < :before AND (:queue IS NULL OR queue = :queue)
+  AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
+      SELECT 1 FROM labels WHERE labels.seq = job_rows.seq AND key = want.key AND labels.value = want.value))
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: jobs_in_state
+SELECT * FROM job_rows
+WHERE state = :state AND seq < :before AND (:queue IS NULL OR queue = :queue)
+  AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
+      SELECT 1 FROM labels WHERE labels.seq = job_rows.seq AND key = want.key AND labels.value = want.value))
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: promote_due
+UPDATE jobs SET ready = 1
+WHERE seq IN (SELECT seq FROM jobs WHERE ready = 0 AND run_at <= :now ORDER BY run_at LIMIT :limit);
+
+-- name: choose
+WITH RECURSIVE open (queue) AS (
+    SELECT (SELECT queue FROM jobs WHERE ready = 1 ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT (SELECT queue FROM jobs WHERE ready = 1 AND queue > open.queue ORDER BY queue LIMIT 1)
+    FROM open WHERE open.queue IS NOT NULL
+)
+SELECT head.seq
+FROM open
+LEFT JOIN queues ON queues.name = open.queue
+JOIN jobs AS head ON head.seq = (
+    SELECT seq FROM jobs WHERE ready = 1 AND queue = open.queue ORDER BY priority DESC, seq LIMIT 1)
+WHERE queues.paused_at IS NULL
+  AND (:queues IS NULL OR open.queue IN (SELECT value FROM json_each(:queues)))
+  AND (queues.concurrency IS NULL OR queues.concurrency > coalesce((
+      SELECT jobs FROM counters WHERE queue = open.queue AND state = 'processing'), 0))
+ORDER BY head.priority DESC, head.seq LIMIT 1;
+
+-- name: take
+UPDATE jobs SET state = 'processing', ready = NULL, attempt = attempt + 1, attempts = attempts + 1,
+                updated_at = :now
+WHERE seq = :seq AND ready = 1
+RETURNING attempt, run_at;
+
+-- name: start_attempt
+INSERT INTO attempts (seq, attempt, state, worker, due_at, started_at)
+VALUES (:seq, :attempt, 'running', :worker, :due_at, :now);
+
+-- name: is_worker
+SELECT 1 FROM workers WHERE id = ?;
+
+-- name: settle_job
+UPDATE jobs SET state = :state, ready = :ready, run_at = coalesce(:run_at, run_at),
+                attempts = attempts - :given_back, updated_at = :now
+WHERE seq = :seq AND attempt = :attempt AND state = 'processing';
+
+-- name: end_attempt
+UPDATE attempts SET state = :state, finished_at = :now, exit_code = :exit_code, signal = :signal,
+                    cause = :cause, error = :error, output_bytes = :output_bytes
+WHERE seq = :seq AND attempt = :attempt AND state = 'running';
+
+-- name: note_late_result
+UPDATE attempts SET error = error || :note
+WHERE seq = :seq AND attempt = :attempt AND state = 'crashed' AND instr(error, :note) = 0;
+
+-- name: unblock_children
+UPDATE jobs SET state = 'pending', ready = run_at <= :now, updated_at = :now
+WHERE state = 'blocked' AND seq IN (SELECT child FROM dependencies WHERE parent = :seq)
+  AND NOT EXISTS (
+      SELECT 1 FROM dependencies LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
+      WHERE dependencies.child = jobs.seq AND parent.state IS NOT 'completed');
+
+-- name: next_due
+SELECT min(run_at) FROM jobs WHERE ready = 0;
+
+-- name: oldest_due
+SELECT min(run_at) FROM jobs WHERE ready = 1;
+
+-- name: drained
+WITH RECURSIVE open (queue) AS (
+    SELECT (SELECT queue FROM jobs WHERE ready = 1 ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT (SELECT queue FROM jobs WHERE ready = 1 AND queue > open.queue ORDER BY queue LIMIT 1)
+    FROM open WHERE open.queue IS NOT NULL
+),
+holding (queue, pausable) AS (
+    SELECT queue, 1 FROM open WHERE queue IS NOT NULL
+    UNION ALL
+    SELECT queue, state = 'failed' FROM counters WHERE state IN ('processing', 'failed') AND jobs > 0
+)
+SELECT NOT EXISTS (
+    SELECT 1 FROM holding LEFT JOIN queues ON queues.name = holding.queue
+    WHERE (:queues IS NULL OR holding.queue IN (SELECT value FROM json_each(:queues)))
+      AND NOT (holding.pausable AND queues.paused_at IS NOT NULL));
+
+-- name: counts
+SELECT queue, state, jobs FROM counters;
+
+-- name: queues
+SELECT name, paused_at, concurrency FROM queues;
+
+-- name: rates
+SELECT sum(CASE WHEN state = 'completed' THEN ends END),
+       sum(CASE WHEN state IN ('failed', 'timeout', 'crashed') THEN ends END),
+       sum(wait_ms), sum(run_ms), sum(ends)
+FROM rollup WHERE span_ms = 60000 AND start_at >= :since AND state NOT IN ('released', 'cancelled');
+
+-- name: register
+INSERT INTO workers (id, role, supervisor, host, boot, pid, born, queues, lease_ms, started_at, heartbeat_at)
+VALUES (:id, :role, :supervisor, :host, :boot, :pid, :born, :queues, :lease_ms, :now, :now)
+ON CONFLICT (id) DO UPDATE SET
+    role = excluded.role, supervisor = excluded.supervisor, host = excluded.host, boot = excluded.boot,
+    pid = excluded.pid, born = excluded.born, queues = excluded.queues,
+    lease_ms = excluded.lease_ms, heartbeat_at = excluded.heartbeat_at;
+
+-- name: renew
+UPDATE workers SET heartbeat_at = :now WHERE id = :id;
+
+-- name: forget
+DELETE FROM workers WHERE id = :id
+  AND NOT EXISTS (SELECT 1 FROM attempts WHERE worker = :id AND state = 'running');
+
+-- name: request_stop
+UPDATE workers SET stop = :stop
+WHERE id IN (SELECT value FROM json_each(:ids)) AND stop IS NOT 'now';
+
+-- name: stop_of
+SELECT stop FROM workers WHERE id = ?;
+
+-- name: cancelled_of
+SELECT seq, attempt FROM attempts
+WHERE worker = ? AND state = 'running' AND cancel_requested_at IS NOT NULL;
+
+-- name: workers
+SELECT id, role, host, boot, pid, born, lease_ms, supervisor, queues, started_at, heartbeat_at, stop,
+       (SELECT jobs.id FROM attempts JOIN jobs ON jobs.seq = attempts.seq
+        WHERE attempts.worker = workers.id AND attempts.state = 'running' LIMIT 1)
+FROM workers ORDER BY started_at, id;
+
+-- name: retry_finished
+UPDATE jobs SET attempts = 0, run_at = :now, updated_at = :now,
+    state = CASE WHEN waits.yes THEN 'blocked' ELSE 'pending' END,
+    ready = CASE WHEN waits.yes THEN NULL ELSE 1 END
+FROM (SELECT EXISTS (
+        SELECT 1 FROM dependencies LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
+        WHERE dependencies.child = :seq AND parent.state IS NOT 'completed') AS yes) AS waits
+WHERE seq = :seq AND state IN ('dead', 'cancelled', 'completed');
+
+-- name: retry_failed
+UPDATE jobs SET ready = 1, run_at = :now, updated_at = :now WHERE seq = :seq AND state = 'failed';
+
+-- name: dead_letters
+SELECT seq FROM jobs AS dead
+WHERE state = 'dead' AND NOT EXISTS (
+    SELECT 1 FROM jobs AS holder
+    WHERE holder.unique_key = dead.unique_key AND holder.unique_key IS NOT NULL
+      AND holder.state NOT IN ('completed', 'dead', 'cancelled'))
+ORDER BY seq LIMIT :limit;
+
+-- name: purgeable
+SELECT seq FROM jobs
+WHERE state = :state AND updated_at <= :until AND (:queue IS NULL OR queue = :queue)
+  AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
+      SELECT 1 FROM labels WHERE labels.seq = jobs.seq AND key = want.key AND labels.value = want.value))
+ORDER BY seq LIMIT :limit;
+
+-- name: satisfy_children
+DELETE FROM dependencies
+WHERE parent IN (SELECT jobs.seq FROM json_each(:seqs) AS gone JOIN jobs ON jobs.seq = gone.value
+                 WHERE jobs.state = 'completed');
+
+-- name: purge
+DELETE FROM jobs
+WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state IN ('completed', 'dead', 'cancelled')
+RETURNING seq;

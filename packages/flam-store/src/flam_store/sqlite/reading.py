@@ -1,0 +1,120 @@
+"""Looking at jobs, attempts and counts."""
+
+from __future__ import annotations
+
+import sqlite3
+from heapq import merge
+from itertools import islice
+
+from flam_store.clock import instant
+from flam_store.errors import JobNotFound
+from flam_store.job import Attempt, Claim, Job, JobFilter, Page
+from flam_store.overview import Overview, QueueInfo, Rate
+from flam_store.sqlite import rows
+from flam_store.sqlite.queries import SQL
+from flam_store.state import State
+
+_BEYOND = 2**63 - 1
+_MINUTE_MS = 60_000
+_RATE_MINUTES = (5, 60)
+
+
+def job(db: sqlite3.Connection, job_id: str) -> Job:
+    found = db.execute(SQL["job_by_id"], (job_id,)).fetchall()
+    if not found:
+        raise JobNotFound(job_id)
+    return rows.job(found[0])
+
+
+def job_by_seq(db: sqlite3.Connection, seq: int) -> Job:
+    (row,) = db.execute(SQL["job_by_seq"], (seq,)).fetchall()
+    return rows.job(row)
+
+
+def seq_of(db: sqlite3.Connection, job_id: str) -> int:
+    found = db.execute(SQL["seq_of"], (job_id,)).fetchall()
+    if not found:
+        raise JobNotFound(job_id)
+    return int(found[0][0])
+
+
+def attempts(db: sqlite3.Connection, job_id: str) -> tuple[Attempt, ...]:
+    found = db.execute(SQL["attempts_of"], (seq_of(db, job_id),)).fetchall()
+    return tuple(rows.attempt(row) for row in found)
+
+
+def running(db: sqlite3.Connection) -> tuple[Claim, ...]:
+    held = db.execute(SQL["running"]).fetchall()
+    return tuple(
+        Claim(job=job_by_seq(db, seq), attempt=attempt, worker=worker)
+        for seq, attempt, worker in held
+    )
+
+
+def newest_started(db: sqlite3.Connection) -> Job | None:
+    found = db.execute(SQL["newest_started"]).fetchall()
+    return job_by_seq(db, found[0][0]) if found else None
+
+
+def page(db: sqlite3.Connection, which: JobFilter, limit: int, after: str | None) -> Page:
+    """One more row than asked for is read, to know whether there are more. ``limit`` 0: all."""
+    enough = limit + 1 if limit else None
+    asked = {
+        "before": _BEYOND if after is None else seq_of(db, after),
+        "queue": which.queue,
+        "labels": rows.packed(dict(which.labels)),
+        "limit": -1 if enough is None else enough,
+    }
+    if which.states:
+        each = [db.execute(SQL["jobs_in_state"], asked | {"state": state.value}).fetchall()
+                for state in dict.fromkeys(which.states)]  # fmt: skip
+        found = list(islice(merge(*each, key=lambda row: -row[0]), enough))
+    else:
+        found = db.execute(SQL["jobs_newest"], asked).fetchall()
+    shown = found[:limit] if limit else found
+    return Page(jobs=tuple(rows.job(row) for row in shown), more=len(found) > len(shown))
+
+
+def overview(db: sqlite3.Connection, now: int) -> Overview:
+    queues = _queues(db)
+    totals = {state: sum(queue.counts[state] for queue in queues) for state in State}
+    ((due,),) = db.execute(SQL["oldest_due"]).fetchall()
+    return Overview(
+        counts=totals,
+        queues=queues,
+        oldest_due_at=None if due is None else instant(due),
+        rates=tuple(_rate(db, minutes, now) for minutes in _RATE_MINUTES),
+    )
+
+
+def _queues(db: sqlite3.Connection) -> tuple[QueueInfo, ...]:
+    known = {name: (paused_at, limit) for name, paused_at, limit in db.execute(SQL["queues"])}
+    counts: dict[str, dict[State, int]] = {name: {} for name in known}
+    for queue, state, jobs in db.execute(SQL["counts"]):
+        counts.setdefault(queue, {})[State(state)] = jobs
+    return tuple(_queue(name, counts[name], *known.get(name, (None, None)))
+                 for name in sorted(counts))  # fmt: skip
+
+
+def _queue(
+    name: str, counts: dict[State, int], paused_at: int | None, concurrency: int | None
+) -> QueueInfo:
+    return QueueInfo(
+        name=name,
+        counts={state: counts.get(state, 0) for state in State},
+        paused_at=None if paused_at is None else instant(paused_at),
+        concurrency=concurrency,
+    )
+
+
+def _rate(db: sqlite3.Connection, minutes: int, now: int) -> Rate:
+    since = (now // _MINUTE_MS - minutes + 1) * _MINUTE_MS
+    (row,) = db.execute(SQL["rates"], {"since": since}).fetchall()
+    completed, failed, wait_ms, run_ms, ends = (value or 0 for value in row)
+    return Rate(
+        seconds=minutes * 60,
+        completed=completed,
+        failed=failed,
+        wait_seconds=wait_ms / ends / 1000 if ends else None,
+        run_seconds=run_ms / ends / 1000 if ends else None,
+    )

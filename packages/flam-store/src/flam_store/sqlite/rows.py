@@ -1,0 +1,147 @@
+"""Between the rows of the database and the values of the domain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+from flam_store.clock import instant, millis, span
+from flam_store.config import Config
+from flam_store.job import Attempt, Job, JobSpec
+from flam_store.state import AttemptState, State
+from flam_store.worker import ProcessId, Role, Stop, WorkerRecord
+
+Row = Sequence[Any]
+
+
+def packed(value: object) -> str:
+    """Compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def packed_names(names: Collection[str] | None) -> str | None:
+    return None if names is None else packed(list(names))
+
+
+def job_row(spec: JobSpec, config: Config, *, seq: int, now: int, state: State) -> tuple[Any, ...]:
+    """The parameters of ``insert_job`` for a spec that has an id."""
+    run_at = _due(spec, now)
+    timeout = spec.timeout
+    return (
+        seq,
+        spec.id,
+        state.value,
+        None if state is State.BLOCKED else int(run_at <= now),
+        spec.queue,
+        spec.priority,
+        now,
+        now,
+        run_at,
+        config.max_retries if spec.max_retries is None else spec.max_retries,
+        config.backoff_base if spec.backoff_base is None else spec.backoff_base,
+        config.backoff_max if spec.backoff_max is None else spec.backoff_max,
+        config.backoff_jitter if spec.backoff_jitter is None else spec.backoff_jitter,
+        _timeout(config) if timeout is None else span(timeout),
+        spec.unique_key,
+        spec.command,
+        _options(spec),
+    )
+
+
+def _due(spec: JobSpec, now: int) -> int:
+    if spec.run_at is not None:
+        return millis(spec.run_at)
+    return now if spec.delay is None else now + span(spec.delay)
+
+
+def _timeout(config: Config) -> int | None:
+    return None if config.timeout is None else max(1, round(config.timeout * 1000))
+
+
+def _options(spec: JobSpec) -> str | None:
+    """What few jobs have, in one column; None when this one has nothing of it."""
+    options: dict[str, object] = {}
+    if spec.args is not None:
+        options["args"] = spec.args
+    if spec.cwd is not None:
+        options["cwd"] = spec.cwd
+    if spec.env:
+        options["env"] = dict(spec.env)
+    if spec.stdin is not None:
+        options["stdin"] = spec.stdin
+    return packed(options) if options else None
+
+
+def job(row: Row) -> Job:
+    """A job from a row of the view ``job_rows``."""
+    (seq, id_, state, queue, priority, command, options, attempts, attempt, max_retries,
+     backoff_base, backoff_max, backoff_jitter, timeout_ms, created_at, updated_at, run_at,
+     exit_code, error, unique_key, after, labels) = row  # fmt: skip
+    rare: dict[str, Any] = json.loads(options) if options else {}
+    args = rare.get("args")
+    return Job(
+        seq=seq,
+        id=id_,
+        state=State(state),
+        queue=queue,
+        priority=priority,
+        command=command,
+        args=None if args is None else tuple(args),
+        attempts=attempts,
+        attempt=attempt,
+        max_retries=max_retries,
+        backoff_base=backoff_base,
+        backoff_max=backoff_max,
+        backoff_jitter=backoff_jitter,
+        timeout=None if timeout_ms is None else timedelta(milliseconds=timeout_ms),
+        created_at=instant(created_at),
+        updated_at=instant(updated_at),
+        run_at=instant(run_at),
+        exit_code=exit_code,
+        error=error,
+        cwd=rare.get("cwd"),
+        env=rare.get("env", {}),
+        stdin=rare.get("stdin"),
+        after=() if after == "[]" else tuple(json.loads(after)),
+        unique_key=unique_key,
+        labels={} if labels == "{}" else json.loads(labels),
+    )
+
+
+def attempt(row: Row) -> Attempt:
+    """An attempt from a row of ``attempts_of``."""
+    (seq, number, state, worker, started_at, finished_at, exit_code, signal, cause, error,
+     output_bytes) = row  # fmt: skip
+    return Attempt(
+        seq=seq,
+        attempt=number,
+        state=AttemptState(state),
+        worker=worker,
+        started_at=instant(started_at),
+        finished_at=None if finished_at is None else instant(finished_at),
+        exit_code=exit_code,
+        signal=signal,
+        cause=cause,
+        error=error,
+        output_bytes=output_bytes,
+    )
+
+
+def worker(row: Row) -> WorkerRecord:
+    """A worker from a row of ``workers``."""
+    (id_, role, host, boot, pid, born, lease_ms, supervisor, queues, started_at, heartbeat_at,
+     stop, holds) = row  # fmt: skip
+    return WorkerRecord(
+        id=id_,
+        role=Role(role),
+        process=ProcessId(host=host, boot=boot, pid=pid, born=born),
+        lease=timedelta(milliseconds=lease_ms),
+        supervisor=supervisor,
+        queues=None if queues is None else tuple(json.loads(queues)),
+        started_at=instant(started_at),
+        heartbeat_at=instant(heartbeat_at),
+        stop=None if stop is None else Stop(stop),
+        job=holds,
+    )

@@ -1,0 +1,172 @@
+"""One handle on the database: transactions, turns between threads, and what may go wrong."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
+
+from flam_store.errors import StoreLost, StoreMisused
+from flam_store.sqlite.connection import close_database, memory_database, open_database, patiently
+from flam_store.sqlite.gate import Gate
+from flam_store.sqlite.troubles import primary_code, translated
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 30.0
+"""How long a verb waits for other writers before StoreBusy."""
+
+_CHANGES_A_CHECKPOINT = 1_500
+"""Rows changed between checkpoints, by all processes: some thousand frames of the WAL."""
+
+_LOOK_SECONDS = 1.0
+"""How often a handle looks whether the file at its path is still the one it opened."""
+
+_left_by_fork: list[sqlite3.Connection] = []
+"""Connections inherited by a forked child: never used, and never closed, which would write."""
+
+
+class Session:
+    """A connection with its gate. ``path`` None: an empty queue in memory."""
+
+    def __init__(self, path: str | None, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self.place = path or "memory"
+        self._patience = patience_seconds
+        self._pid = os.getpid()
+        self._turn = threading.RLock()
+        self._inside = False
+        self._lost = False
+        self._gate: Gate | None = None
+        if path is None:
+            self._db: sqlite3.Connection | None = memory_database()
+            return
+        self._db, self._gate = open_database(path, patience_seconds)
+        self._file = _identity(path)
+        self._looked = time.monotonic()
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the database is a file, which others may write too."""
+        return self._gate is not None
+
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run the query in one consistent state of the database."""
+        with self._verb() as db:
+            return patiently(lambda: _snapshot(db, query), self.place, self._patience)
+
+    def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Run the change as one transaction, durable on return, or not at all."""
+        with self._verb() as db, self._held():
+            before = db.total_changes
+            answer = self._commit(db, change)
+            self._checkpoint_when_due(db, db.total_changes - before)
+            return answer
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed."""
+        with self._verb() as db:
+            return version_of(db)
+
+    def truncate_log(self) -> None:
+        """Empty the WAL, so that deleted text is gone from it; skipped while others read."""
+        with self._verb() as db, self._held():
+            patiently(
+                lambda: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(),
+                self.place,
+                self._patience,
+            )
+
+    def close(self) -> None:
+        if self._pid != os.getpid():
+            if self._db is not None:
+                _left_by_fork.append(self._db)
+            self._db = None
+            return
+        with self._turn:
+            if self._inside:
+                raise StoreMisused(self.place, "was to be closed from inside a verb.")
+            db, self._db = self._db, None
+            if db is not None and self._gate is not None:
+                close_database(db, self._gate, self._patience)
+            elif db is not None:
+                db.close()
+
+    @contextmanager
+    def _verb(self) -> Iterator[sqlite3.Connection]:
+        if self._pid != os.getpid():
+            raise StoreMisused(
+                self.place, "was opened before this process was forked; open it anew."
+            )
+        with self._turn:
+            if self._inside:
+                raise StoreMisused(self.place, "was asked for something from inside another verb.")
+            db = self._usable()
+            self._inside = True
+            try:
+                yield db
+            finally:
+                self._inside = False
+
+    def _usable(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise StoreMisused(self.place, "has been closed; open it anew.")
+        if self._gate is not None and time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._lost = self._lost or _identity(self.place) != self._file
+            self._looked = time.monotonic()
+        if self._lost:
+            raise StoreLost(
+                self.place, "was replaced, or failed before; close it and open it anew."
+            )
+        return self._db
+
+    def _held(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._gate is None else self._gate.held(self._patience)
+
+    def _commit(self, db: sqlite3.Connection, change: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            patiently(lambda: db.execute("BEGIN IMMEDIATE"), self.place, self._patience)
+            answer = change(db)
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._lost = primary_code(error) == sqlite3.SQLITE_IOERR
+            raise translated(error, self.place) from error
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        return answer
+
+    def _checkpoint_when_due(self, db: sqlite3.Connection, changes: int) -> None:
+        """Move the WAL into the database now and then. The commit before it stands whatever happens."""
+        if self._gate is None or self._gate.count(changes) < _CHANGES_A_CHECKPOINT:
+            return
+        self._gate.reset_count()
+        try:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as error:
+            self._lost = primary_code(error) == sqlite3.SQLITE_IOERR
+
+
+def _snapshot(db: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]) -> T:
+    db.execute("BEGIN")
+    try:
+        return query(db)
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    ((version,),) = db.execute("PRAGMA data_version").fetchall()
+    return int(version)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

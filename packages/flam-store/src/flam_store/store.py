@@ -1,0 +1,142 @@
+"""The queue's verbs: what every engine can do, in values of the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Protocol, Self
+
+from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Page
+from flam_store.outcome import Result
+from flam_store.overview import Overview
+from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
+
+
+class StoreReader(Protocol):
+    """Looking at the queue. Each answer is one consistent state of it."""
+
+    def job(self, job_id: str) -> Job:
+        """The job with this id. JobNotFound."""
+
+    def attempts(self, job_id: str) -> tuple[Attempt, ...]:
+        """Every start of the job, oldest first. JobNotFound."""
+
+    def jobs(
+        self, which: JobFilter | None = None, *, limit: int = 100, after: str | None = None
+    ) -> Page:
+        """Jobs, newest first: those older than the job ``after``; ``limit`` 0 means all.
+
+        JobNotFound when there is no job ``after``.
+        """
+
+    def newest_started(self) -> Job | None:
+        """The job whose attempt started last, or None when nothing has been started."""
+
+    def overview(self) -> Overview:
+        """Counts, queues, the oldest due job and rates. Constant time in the number of jobs."""
+
+    def workers(self) -> tuple[WorkerRecord, ...]:
+        """Every registered worker and supervisor, oldest first, living or not."""
+
+    def running(self) -> tuple[Claim, ...]:
+        """What is held now, and by whom; in the order of enqueueing."""
+
+    def orders(self, worker_id: str) -> Orders:
+        """What the store wants of this worker, without renewing its lease."""
+
+
+class Store(StoreReader, Protocol):
+    """A queue. Each verb is atomic and durable when it returns.
+
+    Any verb may raise a StoreError: StoreBusy when it may be tried again, StoreFull with
+    nothing changed, StoreLost when the handle must be closed. A handle may be used from
+    several threads, which take turns, and never in a forked child (StoreMisused): open a
+    store of its own there.
+    """
+
+    def enqueue(self, spec: JobSpec) -> Job:
+        """Store a job: pending, or blocked while a job of ``after`` is not completed.
+
+        IdTaken; KeyTaken; SpecError when ``after`` names an unknown job.
+        """
+
+    def enqueue_many(self, specs: Iterable[JobSpec]) -> int:
+        """Store all of them, in their order, or none; return how many.
+
+        Errors as ``enqueue``. Memory stays bounded. Others wait until it is done, so an
+        iterable that is slow to answer belongs behind a spool.
+        """
+
+    def finish(
+        self,
+        results: Sequence[Result],
+        *,
+        worker_id: str,
+        want: int = 0,
+        queues: Collection[str] | None = None,
+    ) -> Turn:
+        """Record outcomes, then claim up to ``want`` due jobs, in one step.
+
+        A result counts while its attempt holds its job: processing becomes completed,
+        failed, dead, cancelled or (released) pending. Otherwise it is in ``Turn.refused``
+        and only a note on its own attempt remains. Claimed jobs become processing, highest
+        priority first, then first in, first out; ``queues`` None means all. An
+        unregistered worker gets nothing.
+        """
+
+    def register(self, registration: Registration) -> None:
+        """Make a worker or supervisor known, with a fresh lease. Again: renew all of it."""
+
+    def renew(self, worker_id: str) -> Orders:
+        """Extend the lease of a worker from now, and tell what is wanted of it."""
+
+    def forget(self, worker_id: str) -> None:
+        """Take a worker out of the register. Unknown ones, and any that still holds a job,
+        are left as they are.
+        """
+
+    def request_stop(self, worker_ids: Collection[str], stop: Stop) -> None:
+        """Record the intent that these end. ``NOW`` outweighs ``GRACEFUL``, never back."""
+
+    def retry(self, job_id: str, *, only_dead: bool = False) -> Job:
+        """Make a dead, cancelled or completed job pending with 0 attempts; a failed one due.
+
+        ``only_dead`` refuses all states but dead. JobNotFound; WrongState; KeyTaken.
+        """
+
+    def retry_dead(self, *, limit: int = 500) -> int:
+        """Retry up to ``limit`` dead letters, oldest first; return how many (0: none left).
+
+        A dead letter whose unique key is held by an unfinished job stays dead.
+        """
+
+    def purge(
+        self, which: JobFilter, *, older_than: timedelta = timedelta(0), limit: int = 500
+    ) -> tuple[int, ...]:
+        """Delete up to ``limit`` finished jobs that have not changed for ``older_than``.
+
+        Returns the ``seq`` of each, whose output may then be deleted; empty when none is
+        left. Jobs that are not finished are never deleted, whatever the filter says.
+        """
+
+    def tidy(self) -> None:
+        """Leave nothing of deleted text behind, as far as that is possible while others work."""
+
+    def wait(self, timeout: timedelta, *, watch: Collection[int] = ()) -> Woke:
+        """Wait until something may have changed, a watched descriptor can be read, or time ran out.
+
+        A change made after this handle's last ``finish`` wakes it at once.
+        """
+
+    def close(self) -> None:
+        """Let go of everything. Closing twice is fine."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,111 @@
+"""``flam-worker``: the pool in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from flam_store import open_store
+from flam_store.errors import FlamError
+from flam_store.exits import WRONG, exit_code
+from flam_store.home import Home, find_home, working_directory
+from flam_store.names import NAME_RULE, is_name, new_id
+from flam_store.text import one_line
+from flam_worker import __version__, journal
+from flam_worker.settings import Settings, store_url_of
+
+MOST_WORKERS = 256
+
+_DESCRIPTION = """Run the jobs of a Flam queue.
+
+The pool stays in the foreground and logs to standard error. The first SIGTERM or SIGINT lets
+running jobs finish; a second one, or the end of the shutdown grace, ends them and puts them
+back."""
+
+_EPILOG = """examples:
+  flam-worker --count 4
+  flam-worker --home /srv/thumbs --queue images --queue mail
+  flam-worker --drain        run what is due, then stop"""
+
+
+def parser() -> argparse.ArgumentParser:
+    words = argparse.ArgumentParser(
+        prog="flam-worker",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = words.add_argument
+    add("--home", metavar="DIR", help="the data directory")
+    add("--store-url", metavar="URL", help="the store, if not the one in the data directory")
+    add("--count", metavar="N", type=_count, default=1, help="worker processes (default: 1)")
+    add("--queue", metavar="Q", type=_queue, action="append", help="serve this queue; repeatable")
+    add("--drain", action="store_true", help="stop when nothing is running, due or to be retried")
+    add("--version", action="version", version=f"flam-worker {__version__}")
+    add("--ready-fd", type=int, help=argparse.SUPPRESS)
+    return words
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    if sys.platform not in ("linux", "darwin"):
+        return _refuse("flam-worker runs on Linux and macOS.", WRONG)
+    given = parser().parse_args(arguments)
+    journal.begin()
+    if given.ready_fd is not None and os.fork():
+        os._exit(0)  # whoever starts a pool in the background need not reap it
+    try:
+        return _run(given)
+    except FlamError as error:
+        code = exit_code(error)
+        _announce(given.ready_fd, code)
+        return _refuse(str(error), code)
+
+
+def _run(given: argparse.Namespace) -> int:
+    from flam_worker.supervisor import Supervisor
+
+    home = Home(path=find_home(flag=given.home, environ=os.environ, cwd=working_directory()))
+    home.ensure()
+    home.check()
+    settings = Settings(
+        home=home,
+        store_url=store_url_of(home, given.store_url),
+        count=given.count,
+        queues=tuple(dict.fromkeys(given.queue)) if given.queue else None,
+        drain=given.drain,
+        supervisor=new_id(),
+    )
+    open_store(settings.store_url, config=settings.config()).close()
+    return Supervisor(settings, lambda pids: _announce(given.ready_fd, pids)).run()
+
+
+def _announce(fd: int | None, answer: tuple[int, ...] | int) -> None:
+    """Tell who started this pool in the background the workers' pids, or the exit code."""
+    if fd is not None:
+        with suppress(OSError), open(fd, "w", encoding="ascii") as ready:
+            ready.write(json.dumps(answer) + "\n")
+
+
+def _refuse(problem: str, code: int) -> int:
+    print(f"flam-worker: {one_line(problem)}", file=sys.stderr)
+    return code
+
+
+def _count(text: str) -> int:
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_WORKERS:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST_WORKERS}")
+
+
+def _queue(text: str) -> str:
+    if is_name(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no valid name: {NAME_RULE}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

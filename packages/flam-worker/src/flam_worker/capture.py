@@ -1,0 +1,88 @@
+"""The output of one attempt while it is written, kept below its cap."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from flam_store.output import Logs, cut_mark
+from flam_worker.kernel import punch_hole
+
+_BLOCK = 4096
+_LOOK_LEAST_SECONDS, _LOOK_MOST_SECONDS = 0.01, 0.25
+
+
+class Capture:
+    """A file that the command appends to. Its head and its tail are kept, half the cap each.
+
+    While the command writes, what lies between them becomes a hole in the file, so that the
+    disk is not used and offsets stay true. What is written between two looks, a quarter of
+    a second at most, comes on top of the cap.
+    """
+
+    def __init__(self, logs: Logs, seq: int, attempt: int, max_bytes: int) -> None:
+        self._path = logs.path_of(seq, attempt)
+        self._head = max_bytes // 2
+        self._tail = max_bytes - self._head
+        try:
+            self.fd = logs.create(seq, attempt)
+        except FileExistsError:
+            self._path.unlink()  # left by a database that is no more
+            self.fd = logs.create(seq, attempt)
+        self._hole_end = _up(self._head)
+        self._pause = _LOOK_LEAST_SECONDS
+        self._size = 0
+        self.look_at = time.monotonic() + self._pause
+        """When to call ``look`` next, on the monotonic clock."""
+
+    def look(self) -> None:
+        """Cut the middle out when the output has outgrown its cap."""
+        size = os.fstat(self.fd).st_size
+        grew, self._size = size > self._size, size
+        pause = _LOOK_LEAST_SECONDS if grew else self._pause * 2
+        self._pause = min(pause, _LOOK_MOST_SECONDS)
+        start, end = self._hole_end, (size - self._tail) // _BLOCK * _BLOCK
+        if (
+            size > self._head + self._tail
+            and end > start
+            and punch_hole(self.fd, start, end - start)
+        ):
+            self._hole_end = end
+        self.look_at = time.monotonic() + self._pause
+
+    def finish(self) -> int:
+        """Close the file, with one line in place of what was cut; return how much was written."""
+        size = os.fstat(self.fd).st_size
+        os.close(self.fd)
+        if size > self._head + self._tail:
+            compact(str(self._path), size, self._head, self._tail)
+        return size
+
+
+def compact(path: str, size: int, head: int, tail: int) -> None:
+    """Put a file of head, mark and tail in the place of one with a hole, at once."""
+    shorter = f"{path}.short"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with (
+        open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as whole,
+        open(os.open(shorter, flags, 0o600), "wb") as short,
+    ):
+        _copy(whole.fileno(), short.fileno(), 0, head)
+        short.write(cut_mark(size - head - tail))
+        short.flush()
+        _copy(whole.fileno(), short.fileno(), size - tail, tail)
+    os.rename(shorter, path)
+
+
+def _copy(source: int, target: int, offset: int, length: int) -> None:
+    end = offset + length
+    while offset < end:
+        piece = os.pread(source, min(end - offset, 1 << 20), offset)
+        if not piece:
+            return
+        os.write(target, piece)
+        offset += len(piece)
+
+
+def _up(offset: int) -> int:
+    return -(-offset // _BLOCK) * _BLOCK

@@ -1,0 +1,219 @@
+"""One command, from its start to its end; knows nothing of jobs."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import attrs
+
+from flam_worker import tree
+from flam_worker.capture import Capture
+from flam_worker.end import CalledOff, Cancelled, End, Exited, NotStarted, Signalled, TimedOut
+from flam_worker.identity import send_to
+
+_SHELL = "/bin/sh"
+_FAR = float("inf")
+_KILL_AGAIN_SECONDS = 0.1
+
+
+@attrs.frozen(kw_only=True)
+class Command:
+    """What is run. ``shell`` is a text for ``/bin/sh -c``, or else ``args`` are run directly."""
+
+    shell: str | None
+    args: Sequence[str] | None
+    environment: Mapping[str, str]
+    directory: str | None
+    stdin: str | None
+    timeout: timedelta | None
+
+    def arguments(self) -> list[str]:
+        return [_SHELL, "-c", self.shell] if self.shell is not None else list(self.args or ())
+
+
+@attrs.frozen(kw_only=True)
+class Look:
+    """What a look around has shown: the end that is wanted for the command, if it should not
+    go on; and when to look again at the latest, on the monotonic clock.
+    """
+
+    wanted: CalledOff | Cancelled | None = None
+    again_at: float = _FAR
+
+
+@attrs.frozen(kw_only=True)
+class Attention:
+    """What the worker has to attend to while the command runs.
+
+    ``look`` is called whenever one of ``fds`` can be read, and when its time has come.
+    ``started`` is told the command's process id as soon as there is one.
+    """
+
+    fds: tuple[int, ...]
+    look: Callable[[], Look]
+    started: Callable[[int], None]
+
+
+def run(command: Command, capture: Capture, attention: Attention) -> End:
+    """Run the command in a session of its own, output to the capture; return how it ended.
+
+    It is over when the command itself has exited; what it left running is then ended.
+    """
+    try:
+        process = _spawn(command, capture.fd)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        return NotStarted(_problem(command, error))
+    attention.started(process.pid)
+    imposed = _wait(process, command.timeout, capture, attention)
+    _end_the_rest(process.pid)
+    return imposed or _end_of(process.returncode)
+
+
+def _spawn(command: Command, output: int) -> subprocess.Popen[bytes]:
+    """Open files are exactly 0, 1 and 2, signals are at their defaults, no terminal controls it."""
+    with _standard_input(command.stdin) as stdin:
+        return subprocess.Popen(
+            command.arguments(),
+            stdin=stdin,
+            stdout=output,
+            stderr=output,
+            cwd=command.directory,
+            env=dict(command.environment),
+            start_new_session=True,
+            close_fds=True,
+        )
+
+
+def _standard_input(text: str | None) -> Any:
+    """A file at its beginning: a pipe could not be filled before somebody reads it."""
+    if text is None:
+        return open(os.devnull, "rb")
+    if hasattr(os, "memfd_create"):
+        file = open(os.memfd_create("flam-stdin"), "w+b")
+    else:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it; it has no name
+    file.write(text.encode())
+    file.seek(0)
+    return file
+
+
+def _problem(command: Command, error: Exception) -> str:
+    if isinstance(error, OSError):
+        named = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror or error}{named}"
+    return f"{command.arguments()[0]!r}: {error}"
+
+
+def _wait(
+    process: subprocess.Popen[bytes],
+    timeout: timedelta | None,
+    capture: Capture,
+    attention: Attention,
+) -> End | None:
+    """Wait until the command has exited; the end that was imposed on it, or None."""
+    poller = select.poll()
+    for fd in attention.fds:
+        poller.register(fd, select.POLLIN)
+    timeout_at = _FAR if timeout is None else time.monotonic() + timeout.total_seconds()
+    imposed: End | None = None
+    kill_at = _FAR
+    while True:
+        look = attention.look()
+        if process.poll() is not None:
+            return imposed
+        _reap_orphans(process.pid)
+        now = time.monotonic()
+        if imposed is None and (look.wanted or now >= timeout_at):
+            imposed = look.wanted or TimedOut(timeout or timedelta(0))
+            timeout_at, kill_at = _FAR, now + tree.TERM_GRACE_SECONDS
+            _signal_tree(process, signal.SIGTERM)
+        if now >= kill_at:
+            kill_at = now + _KILL_AGAIN_SECONDS
+            _signal_tree(process, signal.SIGKILL)
+        if now >= capture.look_at:
+            capture.look()
+        due = min(look.again_at, capture.look_at, kill_at, timeout_at)
+        poller.poll(max(0.0, due - time.monotonic()) * 1000)
+
+
+def _signal_tree(process: subprocess.Popen[bytes], number: int) -> None:
+    """To the command's group, which cannot be another's while we have not reaped it, and to
+    all that left the group.
+    """
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+        os.killpg(process.pid, signal.SIGCONT)
+    for pid, born in tree.descendants(os.getpid()).items():
+        if _group_of(pid) != process.pid:
+            send_to(pid, born, number)
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _end_the_rest(leader: int) -> None:
+    """End what outlived the command.
+
+    Where orphans become this process's children it is known at once when there are none.
+    Elsewhere only the command's own session can be found.
+    """
+    if sys.platform == "linux":
+        own = os.getpid()
+        if _has_children():
+            tree.end_all(lambda: tree.descendants(own), tree.TERM_GRACE_SECONDS, _reap_all)
+    elif _group_lives(leader):
+        tree.end_all(lambda: tree.of_session(leader), tree.TERM_GRACE_SECONDS, _reap_all)
+
+
+def _group_lives(leader: int) -> bool:
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _reap_orphans(main: int) -> None:
+    """Reap adopted processes that have ended, and leave the command itself to its Popen."""
+    with suppress(ChildProcessError):
+        while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if found.si_pid == main:
+                return
+            os.waitpid(found.si_pid, os.WNOHANG)
+
+
+def _reap_all() -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _end_of(returncode: int) -> End:
+    if returncode >= 0:
+        return Exited(returncode)
+    try:
+        return Signalled(signal.Signals(-returncode).name)
+    except ValueError:
+        return Signalled(f"SIG{-returncode}")

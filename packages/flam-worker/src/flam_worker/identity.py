@@ -1,0 +1,125 @@
+"""Which process is which: proof before a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from enum import StrEnum
+from functools import cache
+
+import psutil
+
+from flam_store.worker import ProcessId
+
+
+class Presence(StrEnum):
+    """What is known of a recorded process."""
+
+    ALIVE = "alive"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
+def this_process() -> ProcessId:
+    pid = os.getpid()
+    return ProcessId(host=host(), boot=boot(), pid=pid, born=born(pid) or "")
+
+
+@cache
+def host() -> str:
+    return os.uname().nodename
+
+
+@cache
+def boot() -> str:
+    """This boot of this host and, where there are such, this pid namespace of it."""
+    if sys.platform != "linux":
+        return f"{psutil.boot_time():.0f}"
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
+
+
+def born(pid: int) -> str | None:
+    """When the process was started, as a text to compare; None when there is none.
+
+    A zombie has ended: it counts as none.
+    """
+    if sys.platform != "linux":
+        return _born_by_psutil(pid)
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in (b"Z", b"X") else fields[19].decode()
+
+
+def _born_by_psutil(pid: int) -> str | None:
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else repr(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def presence(process: ProcessId) -> Presence:
+    """Whether the recorded process lives: provable for the processes of this host alone.
+
+    Another boot of this host has ended all its processes. Of another host, or of another
+    pid namespace, nothing can be said.
+    """
+    if process.host != host():
+        return Presence.UNKNOWN
+    if process.boot != boot():
+        same_boot = process.boot.partition(" ")[0] == boot().partition(" ")[0]
+        return Presence.UNKNOWN if same_boot else Presence.GONE
+    return Presence.ALIVE if born(process.pid) == process.born else Presence.GONE
+
+
+def send(process: ProcessId, number: int) -> bool:
+    """Send a signal if the process is provably the one recorded; say whether it was sent."""
+    if process.pid <= 1 or presence(process) is not Presence.ALIVE:
+        return False
+    return send_to(process.pid, process.born, number)
+
+
+def send_to(pid: int, born_then: str, number: int) -> bool:
+    """Send a signal to the process of this host that has the pid and was born then."""
+    if pid <= 1 or pid == os.getpid():
+        return False
+    if not hasattr(os, "pidfd_open"):
+        return _send_by_psutil(pid, born_then, number)
+    with suppress(OSError):
+        fd = os.pidfd_open(pid)
+        try:
+            if born(pid) == born_then:
+                signal.pidfd_send_signal(fd, number)
+                return True
+        finally:
+            os.close(fd)
+    return False
+
+
+def _send_by_psutil(pid: int, born_then: str, number: int) -> bool:
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        if repr(process.create_time()) == born_then:
+            process.send_signal(number)
+            return True
+    return False
+
+
+def usage(process: ProcessId) -> tuple[float, int] | None:
+    """CPU in percent of a core since its start, and resident bytes, of a living process."""
+    if presence(process) is not Presence.ALIVE:
+        return None
+    try:
+        found = psutil.Process(process.pid)
+        with found.oneshot():
+            times, age = found.cpu_times(), max(0.01, time.time() - found.create_time())
+            return (times.user + times.system) / age * 100, found.memory_info().rss
+    except psutil.Error:
+        return None

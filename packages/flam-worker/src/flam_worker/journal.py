@@ -1,0 +1,40 @@
+"""A worker's own log on standard error: one event is one line, whatever is in it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from pathlib import Path
+
+from flam_store.text import one_line
+
+_MAX_BYTES = 8 << 20
+
+
+class _OneLine(logging.Formatter):
+    """Traceback and all in one line, with nothing in it that a terminal would obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record), limit=8000)
+
+
+def begin(level: int = logging.INFO) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(process)d %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def keep_short(path: Path) -> None:
+    """When standard error is this file and has grown large, keep one older part and go on.
+
+    The pool's processes share the file and append to it, so it is emptied in place.
+    """
+    found = os.fstat(2)
+    if not stat.S_ISREG(found.st_mode) or found.st_size < _MAX_BYTES:
+        return
+    older = path.with_suffix(".log.1")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with path.open("rb") as whole, open(os.open(older, flags, 0o600), "wb") as copy:
+        copy.write(whole.read(found.st_size))
+    os.ftruncate(2, 0)

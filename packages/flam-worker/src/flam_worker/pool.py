@@ -1,0 +1,169 @@
+"""Pools from outside: start one in the background, see its workers, stop it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import attrs
+
+from flam_store import Store
+from flam_store.errors import FlamError
+from flam_store.exits import NO, TIMED_OUT
+from flam_store.home import Home
+from flam_store.worker import Role, Stop, WorkerRecord
+from flam_worker.identity import Presence, host, presence, send, usage
+
+_STEP_SECONDS = 0.02
+
+
+class PoolTimeout(FlamError):
+    """Workers were still there when the time ran out."""
+
+    exit_code = TIMED_OUT
+
+    def __init__(self, left: int, seconds: float) -> None:
+        self.left = left
+        self.seconds = seconds
+        super().__init__(f"{left} workers are still running after {seconds:g} s.")
+
+
+class PoolNotStarted(FlamError):
+    """A pool ended before its workers were ready. ``code`` is its exit code."""
+
+    def __init__(self, code: int, log: Path) -> None:
+        self.exit_code = code
+        super().__init__(f"The workers could not be started (exit code {code}). See {log}.")
+
+
+@attrs.frozen(kw_only=True)
+class PoolOptions:
+    """A pool to be started. ``store_url`` None: as the environment and the config have it."""
+
+    home: Path
+    store_url: str | None
+    count: int
+    queues: tuple[str, ...] | None
+    drain: bool
+
+
+@attrs.frozen(kw_only=True)
+class Sighting:
+    """A registered worker as it is seen from this host.
+
+    ``state`` is ``idle``, ``running``, ``stopping`` or, when its process is gone, ``lost``.
+    CPU is the mean since its start in percent of a core; both uses are None where the
+    process cannot be seen.
+    """
+
+    record: WorkerRecord
+    state: str
+    cpu_percent: float | None
+    rss_bytes: int | None
+
+
+def log_path(home: Home) -> Path:
+    """Where pools in the background write their log."""
+    return home.logs_path / "flam-worker.log"
+
+
+def foreground_arguments(options: PoolOptions) -> list[str]:
+    """The program and its arguments that run the pool in the foreground.
+
+    ``-P`` keeps the working directory out of the module path, where anything could lie.
+    """
+    arguments = [sys.executable, "-P", "-m", "flam_worker", "--home", str(options.home)]
+    arguments += ["--count", str(options.count)]
+    for queue in options.queues or ():
+        arguments += ["--queue", queue]
+    return [*arguments, "--drain"] if options.drain else arguments
+
+
+def environment(options: PoolOptions) -> dict[str, str]:
+    """The environment for those arguments; a store's URL may hold a secret, so it goes here."""
+    given = {"FLAM_STORE_URL": options.store_url} if options.store_url else {}
+    return {**os.environ, **given}
+
+
+def start_pool(options: PoolOptions) -> tuple[int, ...]:
+    """Start a pool in the background; return its workers' process ids when all are registered.
+
+    PoolNotStarted when it ends before.
+    """
+    home = Home(path=options.home)
+    home.ensure()
+    read_fd, write_fd = os.pipe()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    log_fd = os.open(log_path(home), flags, 0o600)
+    try:
+        subprocess.run(
+            [*foreground_arguments(options), "--ready-fd", str(write_fd)],
+            stdin=subprocess.DEVNULL,
+            stdout=log_fd,
+            stderr=log_fd,
+            env=environment(options),
+            pass_fds=(write_fd,),
+            start_new_session=True,
+            check=True,
+        )
+    finally:
+        os.close(log_fd)
+        os.close(write_fd)
+    with open(read_fd, "rb") as ready:
+        answer = json.loads(ready.readline() or b"null")
+    if isinstance(answer, list):
+        return tuple(answer)
+    raise PoolNotStarted(answer or NO, log_path(home))
+
+
+def stop_pools(store: Store, *, now: bool, timeout_seconds: float | None) -> int:
+    """Stop every pool of this store on this host, and wait until its processes are gone.
+
+    Returns how many workers there were. They finish their jobs, or with ``now`` end them and
+    put them back. PoolTimeout.
+    """
+    present = [record for record in store.workers() if _is_here(record)]
+    if not present:
+        return 0
+    store.request_stop([record.id for record in present], Stop.NOW if now else Stop.GRACEFUL)
+    for record in present:
+        send(record.process, signal.SIGUSR1)
+    _wait_until_gone(present, timeout_seconds)
+    return sum(record.role is Role.WORKER for record in present)
+
+
+def sightings(records: Iterable[WorkerRecord]) -> list[Sighting]:
+    """What can be seen of these workers; supervisors are left out."""
+    return [_sighting(record) for record in records if record.role is Role.WORKER]
+
+
+def _sighting(record: WorkerRecord) -> Sighting:
+    used = usage(record.process)
+    cpu, rss = used or (None, None)
+    return Sighting(record=record, state=_state(record), cpu_percent=cpu, rss_bytes=rss)
+
+
+def _state(record: WorkerRecord) -> str:
+    if presence(record.process) is Presence.GONE:
+        return "lost"
+    if record.stop is not None:
+        return "stopping"
+    return "idle" if record.job is None else "running"
+
+
+def _is_here(record: WorkerRecord) -> bool:
+    return record.process.host == host() and presence(record.process) is Presence.ALIVE
+
+
+def _wait_until_gone(records: list[WorkerRecord], timeout_seconds: float | None) -> None:
+    started = time.monotonic()
+    while left := [record for record in records if _is_here(record)]:
+        if timeout_seconds is not None and time.monotonic() - started > timeout_seconds:
+            raise PoolTimeout(sum(record.role is Role.WORKER for record in left), timeout_seconds)
+        time.sleep(_STEP_SECONDS)

@@ -1,0 +1,45 @@
+"""What a pool was asked to be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import attrs
+
+from flam_store import Config, Store, open_store
+from flam_store.config import read_config
+from flam_store.errors import StoreLost
+from flam_store.home import Home
+from flam_store.opening import database_exists
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """``queues`` None: all of them. ``supervisor`` is the id of the pool's supervisor."""
+
+    home: Home
+    store_url: str
+    count: int
+    queues: tuple[str, ...] | None
+    drain: bool
+    supervisor: str
+
+    @property
+    def run_folder(self) -> Path:
+        """Where each worker notes which process it started last."""
+        return self.home.path / "run"
+
+    def config(self) -> Config:
+        return read_config(self.home.config_path)
+
+    def open(self) -> Store:
+        """The pool's store. StoreLost when it was taken away: a worker makes no new one."""
+        if not database_exists(self.store_url):
+            raise StoreLost(self.store_url.rpartition("@")[2], "is gone.")
+        return open_store(self.store_url, config=self.config())
+
+
+def store_url_of(home: Home, given: str | None) -> str:
+    """The URL that an argument gives, or else the environment, the config, the directory."""
+    return given or home.resolve_store_url(read_config(home.config_path), os.environ)

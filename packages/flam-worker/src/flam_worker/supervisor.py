@@ -1,0 +1,235 @@
+"""The pool: starts workers, restarts those that die, recovers what they ran, and stops them."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import attrs
+
+from flam_store.errors import StoreError
+from flam_store.output import Logs
+from flam_store.worker import Registration, Role, Stop
+from flam_worker import journal, kernel, tree
+from flam_worker.child import Child, fork_worker
+from flam_worker.identity import this_process
+from flam_worker.orders import GRACEFUL, NOW
+from flam_worker.pool import log_path
+from flam_worker.recovery import Recovery
+from flam_worker.settings import Settings
+from flam_worker.signals import Signals
+
+log = logging.getLogger(__name__)
+
+_LIVED_SECONDS = 10.0
+_MOST_RESTART_DELAY_SECONDS = 30.0
+_OBEY_SECONDS = 20.0
+"""How long a worker may take to end its command and leave when it has to stop at once."""
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+
+
+@attrs.define
+class _Slot:
+    """One place in the pool: the worker that has it, and when to fill it again."""
+
+    child: Child | None = None
+    failures: int = 0
+    restart_at: float = 0.0
+    retired: bool = False
+
+
+class Supervisor:
+    """A pool of ``settings.count`` workers. ``run`` returns the exit code when all have left.
+
+    The store is open only during ``_look_after``, never while a worker is forked.
+    """
+
+    def __init__(self, settings: Settings, on_ready: Callable[[tuple[int, ...]], None]) -> None:
+        self._settings = settings
+        self._on_ready: Callable[[tuple[int, ...]], None] | None = on_ready
+        self._config = settings.config()
+        self._signals = Signals()
+        self._slots = [_Slot() for _ in range(settings.count)]
+        self._recovery = Recovery(
+            logs=Logs(settings.home.logs_path),
+            run_folder=settings.run_folder,
+            orphans=self._orphans,
+            reap=self._reap,
+        )
+        self._ended: dict[int, int] = {}
+        self._stop: Stop | None = None
+        self._escalate_at = float("inf")
+        self._look_at = 0.0
+        self._exit_code = 0
+
+    def run(self) -> int:
+        kernel.adopt_orphans()
+        self._register()
+        gc.collect()
+        gc.freeze()
+        try:
+            while not self._is_over():
+                self._step()
+        finally:
+            self._leave()
+        return self._exit_code
+
+    def _step(self) -> None:
+        self._fill_slots()
+        self._announce()
+        if time.monotonic() >= self._look_at or self._signals.take(signal.SIGUSR1):
+            self._look_after()
+        self._obey()
+        self._sleep()
+        self._signals.drain()
+        self._reap()
+        self._note_the_dead()
+
+    def _is_over(self) -> bool:
+        return all(slot.child is None and (slot.retired or self._stop) for slot in self._slots)
+
+    def _fill_slots(self) -> None:
+        for slot in self._slots:
+            vacant = slot.child is None and not slot.retired and self._stop is None
+            if vacant and time.monotonic() >= slot.restart_at:
+                siblings = [each.child for each in self._slots if each.child]
+                slot.child = fork_worker(self._settings, siblings)
+
+    def _announce(self) -> None:
+        children = [slot.child for slot in self._slots if slot.child]
+        for child in children:
+            child.hear()
+        if self._on_ready and len(children) == len(self._slots) and all(c.ready for c in children):
+            self._on_ready(tuple(child.pid for child in children))
+            self._on_ready = None
+            log.info("ready: %s workers", len(children))
+
+    def _sleep(self) -> None:
+        poller = select.poll()
+        poller.register(self._signals.fd, select.POLLIN)
+        for slot in self._slots:
+            if slot.child and not slot.child.ready:
+                poller.register(slot.child.ready_fd, select.POLLIN)
+        vacant = [slot.restart_at for slot in self._slots
+                  if slot.child is None and not slot.retired and self._stop is None]  # fmt: skip
+        due = min([self._look_at, self._escalate_at, *vacant])
+        poller.poll(max(0.0, due - time.monotonic()) * 1000)
+
+    def _reap(self) -> None:
+        """Take away whatever child has ended, a worker's orphans too."""
+        with suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                self._ended[pid] = os.waitstatus_to_exitcode(status)
+
+    def _orphans(self) -> tree.Processes:
+        """What dead workers left: every descendant that is not a worker's of ours."""
+        workers = {slot.child.pid for slot in self._slots if slot.child} - set(self._ended)
+        return tree.descendants_except(os.getpid(), workers)
+
+    def _note_the_dead(self) -> None:
+        for slot in self._slots:
+            if slot.child and slot.child.pid in self._ended:
+                code = self._ended.pop(slot.child.pid)
+                slot.child.close()
+                self._vacate(slot, slot.child, code)
+        self._ended.clear()
+
+    def _vacate(self, slot: _Slot, child: Child, code: int) -> None:
+        slot.child = None
+        slot.retired = code == 0 and self._settings.drain
+        if code == 0:
+            return
+        log.warning("worker pid %s ended with %s", child.pid, _told(code))
+        if self._on_ready and code > 0:
+            self._exit_code = code
+            self._ask(Stop.GRACEFUL)
+        lived = time.monotonic() - child.started
+        slot.failures = 0 if lived > _LIVED_SECONDS else slot.failures + 1
+        delay = 0.0 if slot.failures <= 1 else 0.1 * 2.0 ** min(slot.failures, 16)
+        slot.restart_at = time.monotonic() + min(delay, _MOST_RESTART_DELAY_SECONDS)
+        self._look_at = 0.0
+
+    def _obey(self) -> None:
+        asked = self._signals.seen(*_STOP_SIGNALS)
+        if asked > 1:
+            self._ask(Stop.NOW)
+        elif asked:
+            self._ask(Stop.GRACEFUL)
+        if time.monotonic() < self._escalate_at:
+            return
+        if self._stop is Stop.GRACEFUL:
+            self._ask(Stop.NOW)
+        else:
+            self._kill_the_deaf()
+
+    def _ask(self, stop: Stop) -> None:
+        """Pass the wish to stop on to every worker, once, and see that it is obeyed."""
+        if self._stop is Stop.NOW or self._stop is stop:
+            return
+        log.info("stopping: %s", stop)
+        self._stop = stop
+        now = stop is Stop.NOW
+        self._escalate_at = time.monotonic() + (
+            _OBEY_SECONDS if now else self._config.shutdown_grace
+        )
+        for slot in self._slots:
+            if slot.child:
+                slot.child.tell(NOW if now else GRACEFUL)
+
+    def _kill_the_deaf(self) -> None:
+        self._escalate_at = time.monotonic() + _OBEY_SECONDS
+        for slot in self._slots:
+            if slot.child:
+                log.error("worker pid %s did not stop and is killed", slot.child.pid)
+                os.kill(slot.child.pid, signal.SIGKILL)
+
+    def _register(self) -> None:
+        with self._settings.open() as store:
+            store.register(
+                Registration(
+                    id=self._settings.supervisor,
+                    role=Role.SUPERVISOR,
+                    process=this_process(),
+                    lease=timedelta(seconds=self._config.lease_seconds),
+                    queues=self._settings.queues,
+                )
+            )
+
+    def _look_after(self) -> None:
+        """Renew the lease, read orders, recover what others left. Again in a third of a lease."""
+        self._look_at = time.monotonic() + self._config.lease_seconds / 3
+        try:
+            with self._settings.open() as store:
+                orders = store.renew(self._settings.supervisor)
+                self._recovery.sweep(store)
+        except StoreError as error:
+            log.error("%s", error)
+            return
+        if not orders.known:
+            self._register()
+        if orders.stop is not None:
+            self._ask(orders.stop)
+        journal.keep_short(log_path(self._settings.home))
+
+    def _leave(self) -> None:
+        try:
+            with self._settings.open() as store:
+                self._recovery.sweep(store)
+                store.forget(self._settings.supervisor)
+        except StoreError as error:
+            log.error("%s", error)
+
+
+def _told(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name

@@ -1,0 +1,179 @@
+"""The processes of one attempt: found by what they carry, and ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import attrs
+import psutil
+
+from flam_worker.environment import COOKIE
+from flam_worker.identity import send_to
+
+TERM_GRACE_SECONDS = 5.0
+"""How long a command has between SIGTERM and SIGKILL."""
+
+_KILL_PATIENCE_SECONDS = 10.0
+
+Processes = dict[int, str]
+"""Living processes: when each was born, by pid."""
+
+
+@attrs.frozen(kw_only=True)
+class Traces:
+    """What the processes of an attempt can be known by.
+
+    ``cookie`` is in their environment unless they cleared it, ``log`` is their output unless
+    they redirected it, ``leader`` (pid, born) led the session in which they began, if known.
+    """
+
+    cookie: str
+    log: str
+    leader: tuple[int, str] | None
+
+
+def found_by(traces: Traces) -> Processes:
+    """The living processes that bear a trace, all in their sessions, and their descendants."""
+    table = _table()
+    marked = {pid for pid in table if _is_marked(pid, traces)}
+    sessions = {table[pid].session for pid in marked}
+    if traces.leader is not None:
+        pid, then = traces.leader
+        # A session's number is not given again while a process of it lives.
+        if pid not in table or table[pid].born == then:
+            sessions.add(pid)
+    own = _own_sessions(table)
+    members = {pid for pid, entry in table.items() if entry.session in sessions - own}
+    return _living(table, _with_descendants(table, marked | members))
+
+
+def descendants(pid: int) -> Processes:
+    """The living descendants of a process of ours."""
+    table = _table()
+    return _living(table, _with_descendants(table, {pid}) - {pid})
+
+
+def descendants_except(pid: int, others: set[int]) -> Processes:
+    """The living descendants of a process of ours, without these and their descendants."""
+    table = _table()
+    kept = {each: entry for each, entry in table.items() if each not in others}
+    return _living(kept, _with_descendants(kept, {pid}) - {pid})
+
+
+def of_session(leader: int) -> Processes:
+    """The living processes of the session that this one began."""
+    table = _table()
+    return _living(table, {pid for pid, entry in table.items() if entry.session == leader})
+
+
+def end_all(find: Callable[[], Processes], grace_seconds: float, reap: Callable[[], None]) -> bool:
+    """SIGTERM to all that ``find`` finds, SIGKILL after the grace; whether all are gone.
+
+    ``find`` is asked again and again, as processes may have started others meanwhile.
+    """
+    started, told = time.monotonic(), set[tuple[int, str]]()
+    while True:
+        reap()
+        left = find()
+        if not left:
+            return True
+        waited = time.monotonic() - started
+        if waited > grace_seconds + _KILL_PATIENCE_SECONDS:
+            return False
+        if waited > grace_seconds:
+            _send_each(left.items(), signal.SIGKILL)
+        else:
+            _send_each(set(left.items()) - told, signal.SIGTERM)
+            told.update(left.items())
+        time.sleep(min(0.05, 0.002 + waited / 10))
+
+
+def _send_each(processes: Iterable[tuple[int, str]], number: int) -> None:
+    for pid, then in processes:
+        send_to(pid, then, number)
+        send_to(pid, then, signal.SIGCONT)
+
+
+@attrs.frozen
+class _Entry:
+    parent: int
+    session: int
+    born: str
+    ended: bool
+
+
+def _table() -> dict[int, _Entry]:
+    """Every process that can be seen, also those that have ended and wait to be reaped."""
+    if sys.platform != "linux":
+        return _table_by_psutil()
+    table = {}
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                state, parent, _, session, *more = file.read().rpartition(b")")[2].split()
+                ended = state in (b"Z", b"X")
+                table[int(name)] = _Entry(int(parent), int(session), more[15].decode(), ended)
+    return table
+
+
+def _table_by_psutil() -> dict[int, _Entry]:
+    table = {}
+    for process in psutil.process_iter(["ppid", "create_time", "status"]):
+        with suppress(OSError, psutil.Error):
+            facts = process.info
+            ended = facts["status"] == psutil.STATUS_ZOMBIE
+            session = os.getsid(process.pid)
+            table[process.pid] = _Entry(
+                facts["ppid"] or 0, session, repr(facts["create_time"]), ended
+            )
+    return table
+
+
+def _is_marked(pid: int, traces: Traces) -> bool:
+    return _has_cookie(pid, traces.cookie) or _writes_to(pid, traces.log)
+
+
+def _has_cookie(pid: int, cookie: str) -> bool:
+    wanted = f"{COOKIE}={cookie}"
+    if sys.platform != "linux":
+        with suppress(psutil.Error):
+            return psutil.Process(pid).environ().get(COOKIE) == cookie
+        return False
+    with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+        return wanted.encode() in file.read().split(b"\0")
+    return False
+
+
+def _writes_to(pid: int, log: str) -> bool:
+    for fd in (1, 2):
+        with suppress(OSError):
+            if os.readlink(f"/proc/{pid}/fd/{fd}") == log:
+                return True
+    return False
+
+
+def _own_sessions(table: dict[int, _Entry]) -> set[int]:
+    """Sessions that are never a job's: this process's and its parent's, and the kernel's."""
+    near = (os.getpid(), os.getppid())
+    return {0} | {table[pid].session for pid in near if pid in table}
+
+
+def _with_descendants(table: dict[int, _Entry], roots: set[int]) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for pid, entry in table.items():
+        children.setdefault(entry.parent, []).append(pid)
+    found, queue = set(roots), list(roots)
+    while queue:
+        new = [pid for pid in children.get(queue.pop(), ()) if pid not in found]
+        found.update(new)
+        queue += new
+    return found
+
+
+def _living(table: dict[int, _Entry], pids: Iterable[int]) -> Processes:
+    return {pid: table[pid].born for pid in pids if pid in table and not table[pid].ended}
