@@ -16,7 +16,8 @@ Shape = dict[str, Any]
 
 def instant(at: datetime | None) -> str | None:
     """ISO 8601 in UTC with six decimals, ending in Z."""
-    return None if at is None else f"{at:%Y-%m-%dT%H:%M:%S.%f}Z"
+    # strftime leaves out the leading zeros of an early year.
+    return None if at is None else f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def job(value: Job) -> Shape:

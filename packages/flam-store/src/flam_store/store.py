@@ -51,8 +51,9 @@ class Store(StoreReader, Protocol):
 
     Any verb may raise a StoreError: StoreBusy when it may be tried again, StoreFull with
     nothing changed, StoreLost when the handle must be closed. A handle may be used from
-    several threads, which take turns, and never in a forked child (StoreMisused): open a
-    store of its own there.
+    several threads, which take turns, and never in a forked child (StoreMisused). A process
+    that forks and does not exec closes its stores first: a child that inherits one cannot
+    open the same queue either (StoreMisused), as its locks would not hold.
     """
 
     def enqueue(self, spec: JobSpec) -> Job:
@@ -92,9 +93,7 @@ class Store(StoreReader, Protocol):
         """Extend the lease of a worker from now, and tell what is wanted of it."""
 
     def forget(self, worker_id: str) -> None:
-        """Take a worker out of the register. Unknown ones, and any that still holds a job,
-        are left as they are.
-        """
+        """Take a worker out of the register, unless it is unknown or still holds a job."""
 
     def request_stop(self, worker_ids: Collection[str], stop: Stop) -> None:
         """Record the intent that these end. ``NOW`` outweighs ``GRACEFUL``, never back."""

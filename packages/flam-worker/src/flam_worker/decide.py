@@ -36,6 +36,23 @@ def decide(end: End, job: Job, spread: float) -> Outcome:
             assert_never(unknown)
 
 
+def told(outcome: Outcome) -> str:
+    """An outcome in words, for a log."""
+    match outcome:
+        case outcomes.Completed():
+            return "completed"
+        case outcomes.Retry(failure=failure, delay=delay):
+            return f"failed: {failure.error}; due again in {format_duration(delay)}"
+        case outcomes.Dead(failure=failure):
+            return f"failed: {failure.error}; no retries left, now a dead letter"
+        case outcomes.Released(reason=reason):
+            return f"called off and put back: {reason}"
+        case outcomes.Cancelled():
+            return "cancelled"
+        case _ as unknown:
+            assert_never(unknown)
+
+
 def failure_of(
     end: ends.Exited | ends.Signalled | ends.TimedOut | ends.NotStarted | ends.Crashed,
 ) -> Failure:

@@ -16,7 +16,8 @@ _SERVICE_MANAGER = frozenset(
     {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID",
      "LISTEN_FDNAMES", "INVOCATION_ID", "JOURNAL_STREAM", "MAINPID", "SYSTEMD_EXEC_PID"}
 )  # fmt: skip
-_BUNDLE_PREFIXES = ("_PYI_", "_MEIPASS", "PEX", "__PEX", "SHIV_")
+_BUNDLE = frozenset({"PEX"})
+_BUNDLE_PREFIXES = ("_PYI_", "_MEIPASS", "PEX_", "__PEX", "SHIV_")
 _SEARCH_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBPATH")
 
 
@@ -46,7 +47,8 @@ def job_environment(claim: Claim, worker: Mapping[str, str]) -> dict[str, str]:
 def _passes(name: str) -> bool:
     if name.startswith("FLAM_"):
         return name in _KEPT_OF_FLAM
-    return name not in _SECRETS | _SERVICE_MANAGER and not name.startswith(_BUNDLE_PREFIXES)
+    dropped = _SECRETS | _SERVICE_MANAGER | _BUNDLE
+    return name not in dropped and not name.startswith(_BUNDLE_PREFIXES)
 
 
 def _unbundled(worker: Mapping[str, str]) -> dict[str, str]:

@@ -43,8 +43,10 @@ class Command:
 
 @attrs.frozen(kw_only=True)
 class Look:
-    """What a look around has shown: the end that is wanted for the command, if it should not
-    go on; and when to look again at the latest, on the monotonic clock.
+    """What a look around has shown.
+
+    ``wanted`` is the end that the command should have, if it should not go on; ``again_at``
+    says when to look again at the latest, on the monotonic clock.
     """
 
     wanted: CalledOff | Cancelled | None = None
@@ -147,8 +149,9 @@ def _wait(
 
 
 def _signal_tree(process: subprocess.Popen[bytes], number: int) -> None:
-    """To the command's group, which cannot be another's while we have not reaped it, and to
-    all that left the group.
+    """Signal the command's group, and all that left it.
+
+    The group's number cannot be another's while we have not reaped the command.
     """
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)

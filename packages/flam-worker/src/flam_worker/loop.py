@@ -17,7 +17,7 @@ from flam_store.output import Logs
 from flam_store.worker import Orders, Registration, Role, Stop, Turn
 from flam_worker import executor, footprint
 from flam_worker.capture import Capture
-from flam_worker.decide import decide
+from flam_worker.decide import decide, told
 from flam_worker.end import CalledOff, Cancelled, End, NotStarted
 from flam_worker.environment import job_environment
 from flam_worker.identity import this_process
@@ -99,7 +99,7 @@ class Worker:
         log.info("job %s: attempt %s started", job.id, claim.attempt)
         end, output_bytes = self._run(claim)
         outcome = decide(end, job, random.uniform(-1, 1))
-        log.info("job %s: attempt %s ended: %s; %s", job.id, claim.attempt, end, outcome)
+        log.info("job %s: attempt %s %s", job.id, claim.attempt, told(outcome))
         return Result(
             seq=job.seq, attempt=claim.attempt, outcome=outcome, output_bytes=output_bytes
         )

@@ -16,8 +16,8 @@ def ring(folder: str) -> None:
     """Ring every bell in the folder. A bell that is full has been rung already."""
     try:
         names = os.listdir(folder)
-    except FileNotFoundError:
-        return
+    except OSError:
+        return  # nobody waits, or nobody can be told; what was committed stands
     for name in names:
         if not name.startswith("."):
             _ring_one(f"{folder}/{name}")
@@ -28,7 +28,7 @@ def _ring_one(path: str) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         if error.errno == errno.ENXIO:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(path)
         return
     try:
@@ -50,6 +50,7 @@ class Bell:
         # Open for both: as its own writer a FIFO never reports that the last one has left.
         self._fd = os.open(hidden, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         os.rename(hidden, self._path)
+        self._pid = os.getpid()
 
     def fileno(self) -> int:
         return self._fd
@@ -59,6 +60,8 @@ class Bell:
             os.read(self._fd, 4096)
 
     def close(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
+        """Take the bell away; a forked child only lets go of it."""
+        if self._pid == os.getpid():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
         os.close(self._fd)

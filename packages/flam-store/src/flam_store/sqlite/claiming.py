@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any, assert_never
 
+import attrs
+
 from flam_store.clock import span
 from flam_store.job import Claim
 from flam_store.outcome import Cancelled, Completed, Dead, Failure, Released, Result, Retry
@@ -27,23 +29,37 @@ def turn(
     want: int,
     queues: Collection[str] | None,
     now: int,
+) -> tuple[Turn, int]:
+    """Record the results, then claim up to ``want`` jobs for a registered worker.
+
+    Also returns how many jobs the results have made fit for others to claim.
+    """
+    freed = [_finish(db, result, now) for result in results]
+    refused = tuple(result for result, jobs in zip(results, freed, strict=True) if jobs is None)
+    answer = _claims(db, worker_id=worker_id, want=want, queues=queues, now=now)
+    return attrs.evolve(answer, refused=refused), sum(jobs or 0 for jobs in freed)
+
+
+def _claims(
+    db: sqlite3.Connection,
+    *,
+    worker_id: str,
+    want: int,
+    queues: Collection[str] | None,
+    now: int,
 ) -> Turn:
-    """Record the results, then claim up to ``want`` jobs for a registered worker."""
-    refused = tuple(result for result in results if not _finish(db, result, now))
     served = rows.packed_names(queues)
     if want < 1 or not db.execute(SQL["is_worker"], (worker_id,)).fetchall():
-        return Turn(refused=refused)
+        return Turn()
     if _promote(db, now) == _PROMOTE_AT_ONCE:
-        return Turn(refused=refused, next_due_in=timedelta(0))
+        return Turn(next_due_in=timedelta(0))
     claims: list[Claim] = []
     while len(claims) < want and (claim := _claim(db, worker_id, served, now)):
         claims.append(claim)
     if len(claims) == want:
-        return Turn(claims=tuple(claims), refused=refused)
+        return Turn(claims=tuple(claims))
     ((drained,),) = db.execute(SQL["drained"], {"queues": served}).fetchall()
-    return Turn(
-        claims=tuple(claims), refused=refused, next_due_in=_next_due(db, now), drained=bool(drained)
-    )
+    return Turn(claims=tuple(claims), next_due_in=_next_due(db, now), drained=bool(drained))
 
 
 def _promote(db: sqlite3.Connection, now: int) -> int:
@@ -75,18 +91,21 @@ def _bury(db: sqlite3.Connection, seq: int, attempt: int, problem: str, now: int
     _finish(db, Result(seq=seq, attempt=attempt, outcome=Dead(failure=failure)), now)
 
 
-def _finish(db: sqlite3.Connection, result: Result, now: int) -> bool:
-    """Write the outcome where the attempt still holds its job; say whether it did."""
+def _finish(db: sqlite3.Connection, result: Result, now: int) -> int | None:
+    """Write the outcome where the attempt still holds its job, or return None.
+
+    Returns how many jobs it has made fit to be claimed.
+    """
     fence = {"seq": result.seq, "attempt": result.attempt, "now": now}
     job = _job_after(result, now)
     if db.execute(SQL["settle_job"], fence | job).rowcount != 1:
         note = f"; its worker reported later: {_told(result)}"
         db.execute(SQL["note_late_result"], fence | {"note": note})
-        return False
+        return None
     db.execute(SQL["end_attempt"], fence | _attempt_after(result))
-    if job["state"] == State.COMPLETED.value:
-        db.execute(SQL["unblock_children"], {"seq": result.seq, "now": now})
-    return True
+    if job["state"] != State.COMPLETED.value:
+        return int(job["ready"] is not None)
+    return db.execute(SQL["unblock_children"], {"seq": result.seq, "now": now}).rowcount
 
 
 def _job_after(result: Result, now: int) -> dict[str, Any]:

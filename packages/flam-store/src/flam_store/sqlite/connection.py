@@ -19,7 +19,6 @@ from flam_store.sqlite.troubles import is_busy, translated
 T = TypeVar("T")
 
 _SETTINGS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # an acknowledged job survives a power cut
     "PRAGMA fullfsync = ON",  # also on macOS, whose fsync stops at the disk's cache
     "PRAGMA wal_autocheckpoint = 0",  # Flam checkpoints under the gate
@@ -56,8 +55,10 @@ def open_database(path: str, patience_seconds: float) -> tuple[sqlite3.Connectio
     try:
         version = patiently(lambda: found_schema(db, path), path, patience_seconds)
         gate = Gate(path)
-        with gate.held(patience_seconds):
-            patiently(lambda: _prepare(db, path, version), path, patience_seconds)
+        if version < KNOWN or not patiently(lambda: _is_wal(db), path, patience_seconds):
+            with gate.held(patience_seconds):
+                patiently(lambda: _make(db, path), path, patience_seconds)
+        patiently(lambda: _configure(db), path, patience_seconds)
     except BaseException:
         _close_untouched(db, path)
         raise
@@ -72,14 +73,14 @@ def memory_database() -> sqlite3.Connection:
     return db
 
 
-def close_database(db: sqlite3.Connection, gate: Gate, patience_seconds: float) -> None:
-    """Close under the gate: the last connection to close makes a checkpoint.
+def close_database(db: sqlite3.Connection, gate: Gate) -> None:
+    """Close, under the gate if nobody is inside: the last connection makes a checkpoint.
 
-    When the gate does not open, somebody else holds it and is connected, and no checkpoint
-    is made.
+    Whoever is inside is connected, so that this one is not the last; waiting would hold up
+    one that only looked.
     """
     try:
-        with gate.held(patience_seconds):
+        with gate.held(0):
             db.close()
     except StoreError:
         db.close()
@@ -100,11 +101,20 @@ def _connect(path: str, mode: str) -> sqlite3.Connection:
         raise translated(error, path) from error
 
 
-def _prepare(db: sqlite3.Connection, path: str, version: int) -> None:
+def _configure(db: sqlite3.Connection) -> None:
     for setting in _SETTINGS:
         db.execute(setting).fetchall()
+
+
+def _is_wal(db: sqlite3.Connection) -> bool:
+    return db.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+
+
+def _make(db: sqlite3.Connection, path: str) -> None:
+    db.execute("PRAGMA journal_mode = WAL").fetchall()
+    _configure(db)
     try:
-        while version < KNOWN and migrate_one(db, path):
+        while migrate_one(db, path):
             pass
     finally:
         if db.in_transaction:

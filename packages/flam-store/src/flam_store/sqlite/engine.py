@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import sqlite3
 import time
@@ -89,13 +90,16 @@ class SqliteStore:
         want: int = 0,
         queues: Collection[str] | None = None,
     ) -> Turn:
-        def change(db: sqlite3.Connection) -> Turn:
+        def change(db: sqlite3.Connection) -> tuple[Turn, int]:
             self._seen_version = version_of(db)
             return claiming.turn(
                 db, results, worker_id=worker_id, want=want, queues=queues, now=self._clock()
             )
 
-        return self._session.write(change)
+        turn, freed = self._session.write(change)
+        if freed:
+            bells.ring(self._bells)
+        return turn
 
     def register(self, registration: Registration) -> None:
         self._session.write(lambda db: registry.register(db, registration, self._clock()))
@@ -132,9 +136,9 @@ class SqliteStore:
         self._session.truncate_log()
 
     def wait(self, timeout: timedelta, *, watch: Collection[int] = ()) -> Woke:
+        bell = self._own_bell()  # before the look: who commits after it rings
         if self._changed(rung=False):
             return Woke.CHANGED
-        bell = self._own_bell()
         poller = select.poll()
         for fd in watch:
             poller.register(fd, select.POLLIN)
@@ -169,12 +173,16 @@ class SqliteStore:
         self.close()
 
     def _ringing(self, answer: T) -> T:
-        bells.ring(self._bells)
+        if self._session.lasting:
+            bells.ring(self._bells)
         return answer
 
     def _own_bell(self) -> bells.Bell | None:
+        """None in memory, and where none can be made: then the slow look has to do."""
         if self._bell is None and self._session.lasting:
-            self._bell = bells.Bell(self._bells, new_id())
+            self._session.data_version()  # refuses a handle that is of no more use
+            with contextlib.suppress(OSError):
+                self._bell = bells.Bell(self._bells, new_id())
         return self._bell
 
     def _changed(self, *, rung: bool) -> bool:

@@ -13,9 +13,9 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from flam_store.errors import StoreBusy
+from flam_store.errors import StoreBusy, StoreError
 
 _COUNT = 8
 """The gate's file holds one number of this many bytes: changes since the last checkpoint."""
@@ -40,9 +40,14 @@ class Gate:
                 os.close(fd)
 
     def count(self, changes: int) -> int:
-        """Add to the number of changes since the last checkpoint; return it. Held only."""
+        """Add to the number of changes since the last checkpoint; return it. Held only.
+
+        What stands in the file, and whether it can be written, is of no consequence to a
+        commit that has been made.
+        """
         total = int.from_bytes(os.pread(self._fd, _COUNT, 0), "little") + changes
-        os.pwrite(self._fd, total.to_bytes(_COUNT, "little"), 0)
+        with suppress(OSError, OverflowError):
+            os.pwrite(self._fd, total.to_bytes(_COUNT, "little"), 0)
         return total
 
     def reset_count(self) -> None:
@@ -54,12 +59,18 @@ class Gate:
 
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(f"{self._path}-gate", flags, 0o600)
+        try:
+            return os.open(f"{self._path}-gate", flags, 0o600)
+        except OSError as error:
+            problem = f"cannot be used: its -gate cannot be opened: {error.strerror}."
+            raise StoreError(self._path, problem) from error
 
     def _enter(self, patience_seconds: float) -> int:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if patience_seconds <= 0:
+                raise StoreBusy(self._path, 0) from None
             fd = self._open()
             if not _Waiter(fd).wait(patience_seconds):
                 raise StoreBusy(self._path, patience_seconds) from None
@@ -84,10 +95,17 @@ class _Waiter:
     def wait(self, seconds: float) -> bool:
         try:
             self._got.wait(seconds)
-        finally:
-            with self._decide:
-                self._abandoned = not self._got.is_set()
-        return not self._abandoned
+        except BaseException:
+            if not self._abandon():
+                os.close(self._fd)
+            raise
+        return not self._abandon()
+
+    def _abandon(self) -> bool:
+        """Give up, unless it has been got already; whether it was given up."""
+        with self._decide:
+            self._abandoned = not self._got.is_set()
+            return self._abandoned
 
     def _run(self) -> None:
         fcntl.flock(self._fd, fcntl.LOCK_EX)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from flam_store.errors import StoreUnfit, StoreUrlError, UnsafeError
+from flam_store.errors import StoreError, StoreUnfit, StoreUrlError, UnsafeError
 
 SCHEME = "sqlite:///"
 _SHARED = ("nfs", "cifs", "smb", "9p", "virtiofs", "fuse", "afs", "ceph", "glusterfs", "lustre",
@@ -29,13 +29,15 @@ def make_file(path: str) -> None:
     """Make an empty database of mode 0600 under any umask, unless there is a file.
 
     SQLite gives ``-wal`` and ``-shm`` the mode of the database. The file is never opened when
-    it exists: closing it would drop the locks of this process's connections.
+    it exists: closing it would drop the locks of this process's connections. StoreError when it cannot be made.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         fd = os.open(path, flags, 0o600)
     except FileExistsError:
         return
+    except OSError as error:
+        raise StoreError(path, f"cannot be made: {error.strerror}.") from error
     os.close(fd)
 
 

@@ -40,7 +40,7 @@ SELECT seq, attempt, state, worker, started_at, finished_at, exit_code, signal, 
 FROM attempts WHERE seq = ? ORDER BY attempt;
 
 -- name: running
-SELECT seq, attempt, worker FROM attempts WHERE state = 'running' ORDER BY seq;
+SELECT seq, attempt, worker FROM attempts INDEXED BY attempts_running WHERE state = 'running' ORDER BY seq;
 
 -- name: jobs_newest
 SELECT * FROM job_rows
@@ -62,16 +62,18 @@ WHERE seq IN (SELECT seq FROM jobs WHERE ready = 0 AND run_at <= :now ORDER BY r
 
 -- name: choose
 WITH RECURSIVE open (queue) AS (
-    SELECT (SELECT queue FROM jobs WHERE ready = 1 ORDER BY queue LIMIT 1)
+    SELECT (SELECT queue FROM jobs INDEXED BY jobs_ready WHERE ready = 1 ORDER BY queue LIMIT 1)
     UNION ALL
-    SELECT (SELECT queue FROM jobs WHERE ready = 1 AND queue > open.queue ORDER BY queue LIMIT 1)
+    SELECT (SELECT queue FROM jobs INDEXED BY jobs_ready
+            WHERE ready = 1 AND queue > open.queue ORDER BY queue LIMIT 1)
     FROM open WHERE open.queue IS NOT NULL
 )
 SELECT head.seq
 FROM open
 LEFT JOIN queues ON queues.name = open.queue
 JOIN jobs AS head ON head.seq = (
-    SELECT seq FROM jobs WHERE ready = 1 AND queue = open.queue ORDER BY priority DESC, seq LIMIT 1)
+    SELECT seq FROM jobs INDEXED BY jobs_ready
+    WHERE ready = 1 AND queue = open.queue ORDER BY priority DESC, seq LIMIT 1)
 WHERE queues.paused_at IS NULL
   AND (:queues IS NULL OR open.queue IN (SELECT value FROM json_each(:queues)))
   AND (queues.concurrency IS NULL OR queues.concurrency > coalesce((
@@ -120,9 +122,10 @@ SELECT min(run_at) FROM jobs WHERE ready = 1;
 
 -- name: drained
 WITH RECURSIVE open (queue) AS (
-    SELECT (SELECT queue FROM jobs WHERE ready = 1 ORDER BY queue LIMIT 1)
+    SELECT (SELECT queue FROM jobs INDEXED BY jobs_ready WHERE ready = 1 ORDER BY queue LIMIT 1)
     UNION ALL
-    SELECT (SELECT queue FROM jobs WHERE ready = 1 AND queue > open.queue ORDER BY queue LIMIT 1)
+    SELECT (SELECT queue FROM jobs INDEXED BY jobs_ready
+            WHERE ready = 1 AND queue > open.queue ORDER BY queue LIMIT 1)
     FROM open WHERE open.queue IS NOT NULL
 ),
 holding (queue, pausable) AS (
@@ -208,8 +211,8 @@ ORDER BY seq LIMIT :limit;
 
 -- name: satisfy_children
 DELETE FROM dependencies
-WHERE parent IN (SELECT jobs.seq FROM json_each(:seqs) AS gone JOIN jobs ON jobs.seq = gone.value
-                 WHERE jobs.state = 'completed');
+WHERE parent IN (SELECT value FROM json_each(:seqs))
+  AND EXISTS (SELECT 1 FROM jobs WHERE jobs.seq = dependencies.parent AND jobs.state = 'completed');
 
 -- name: purge
 DELETE FROM jobs

@@ -26,6 +26,9 @@ _CHANGES_A_CHECKPOINT = 1_500
 _LOOK_SECONDS = 1.0
 """How often a handle looks whether the file at its path is still the one it opened."""
 
+_open_files: list[tuple[int, object]] = []
+"""The process that opened a database, and which file it is; also what a fork inherited."""
+
 _left_by_fork: list[sqlite3.Connection] = []
 """Connections inherited by a forked child: never used, and never closed, which would write."""
 
@@ -44,8 +47,10 @@ class Session:
         if path is None:
             self._db: sqlite3.Connection | None = memory_database()
             return
+        _refuse_inherited(path)
         self._db, self._gate = open_database(path, patience_seconds)
         self._file = _identity(path)
+        _open_files.append((self._pid, self._file))
         self._looked = time.monotonic()
 
     @property
@@ -91,7 +96,8 @@ class Session:
                 raise StoreMisused(self.place, "was to be closed from inside a verb.")
             db, self._db = self._db, None
             if db is not None and self._gate is not None:
-                close_database(db, self._gate, self._patience)
+                close_database(db, self._gate)
+                _open_files.remove((self._pid, self._file))
             elif db is not None:
                 db.close()
 
@@ -140,7 +146,7 @@ class Session:
         return answer
 
     def _checkpoint_when_due(self, db: sqlite3.Connection, changes: int) -> None:
-        """Move the WAL into the database now and then. The commit before it stands whatever happens."""
+        """Move the WAL into the database now and then; what was committed stands in any case."""
         if self._gate is None or self._gate.count(changes) < _CHANGES_A_CHECKPOINT:
             return
         self._gate.reset_count()
@@ -157,6 +163,15 @@ def _snapshot(db: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]) 
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
+
+
+def _refuse_inherited(path: str) -> None:
+    """SQLite takes the locks of an inherited connection for its own, and nobody holds them."""
+    file = _identity(path)
+    if any(pid != os.getpid() and inherited == file for pid, inherited in _open_files):
+        raise StoreMisused(
+            path, "was open in the process that this one was forked from; close it before the fork."
+        )
 
 
 def version_of(db: sqlite3.Connection) -> int:

@@ -52,7 +52,7 @@ class Claiming(Suite):
         assert (job.state, job.attempts, job.attempt) == (State.PROCESSING, 1, 1)
         assert (job.updated_at, job.run_at) == (clock.now, stored.run_at)
         (attempt,) = other.attempts("j")
-        assert other.running() == (attempt,)
+        assert other.running() == (claim,)
         assert (attempt.seq, attempt.attempt) == (job.seq, claim.attempt)
         assert (attempt.state, attempt.worker) == (AttemptState.RUNNING, WORKER)
         assert (attempt.started_at, attempt.finished_at) == (clock.now, None)

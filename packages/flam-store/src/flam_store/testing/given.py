@@ -93,7 +93,9 @@ def stored_in(store: Store, state: State, job_id: str = "j", **fields: Any) -> J
             run(store, OUTCOMES["cancelled"], queues=[job.queue])
         case _ as unknown:
             assert_never(unknown)
-    return store.job(job_id)
+    job = store.job(job_id)
+    assert job.state is state, "another job of this queue came first"
+    return job
 
 
 def everything(store: StoreReader) -> tuple[tuple[Job, ...], tuple[Attempt, ...]]:

@@ -121,7 +121,7 @@ class Purging(Suite):
 
     def test_tidying_changes_no_job(self, store: Store, other: Store) -> None:
         for state in State:
-            stored_in(store, state, state.value)
+            stored_in(store, state, state.value, queue=state.value)
         before = everything(other)
         store.purge(JobFilter(states=(State.DEAD,), queue="no such queue"))
         store.tidy()

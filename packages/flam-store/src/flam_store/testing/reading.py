@@ -173,5 +173,5 @@ class Reading(Suite):
 
     def test_only_attempts_that_hold_a_job_are_running(self, store: Store) -> None:
         for state in State:
-            stored_in(store, state, state.value)
-        assert [attempt.seq for attempt in store.running()] == [store.job("processing").seq]
+            stored_in(store, state, state.value, queue=state.value)
+        assert [claim.job for claim in store.running()] == [store.job("processing")]

@@ -1,0 +1,104 @@
+"""The README's tour, typed as it stands there: what it shows is what comes out."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+from conftest import PATIENCE_SECONDS, SCRIPTS, Flam
+
+README = Path(__file__).parents[1] / "README.md"
+LOOKING = re.compile(r"queuectl (--json )?(status|list|show|logs|worker list|dlq list)")
+
+VARYING = (
+    (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "<time>"),
+    (r"\b(in )?\d+(\.\d+)?(ms|s|m|h|d)( \d+(ms|s|m|h))?\b(?! completed)( ago)?", "<duration>"),
+    (r"\d+(\.\d+)?%", "<percent>"),
+    (r"\d+(\.\d+)? MiB", "<size>"),
+    (r"\b\d{2,}\b(?! B)", "<number>"),
+    (r"[ \t]+", " "),
+)
+
+
+@attrs.frozen
+class Step:
+    """One command of the tour, and what is shown below it."""
+
+    command: str
+    shown: str
+
+
+def steps() -> Iterator[Step]:
+    for block in re.findall(r"```console\n(.*?)```", README.read_text("utf-8"), re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            yield Step(command, shown)
+
+
+def normal(text: str) -> str:
+    for pattern, word in VARYING:
+        text = re.sub(pattern, word, text)
+    return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
+
+
+def matches(shown: str, seen: str) -> bool:
+    pattern = re.escape(normal(shown)).replace("…", ".*")
+    return re.fullmatch(pattern, normal(seen)) is not None
+
+
+@attrs.frozen
+class Typist:
+    """Types commands in a project's folder, and reads all that they print."""
+
+    folder: Path
+    environ: dict[str, str]
+
+    def type(self, command: str) -> str:
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=self.folder,
+            env=self.environ,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        return done.stdout
+
+    def follow(self, step: Step) -> None:
+        """Type a command. One that only looks is typed again until it shows what it should."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        seen = self.type(step.command)
+        while not matches(step.shown, seen):
+            told = f"$ {step.command}\n{normal(seen)}\n--- is shown as\n{normal(step.shown)}"
+            assert LOOKING.match(step.command), told
+            assert time.monotonic() < deadline, told
+            seen = self.type(step.command)
+
+
+def test_the_tour_shows_what_comes_out(flam: Flam, tmp_path: Path) -> None:
+    place = tmp_path / "project"
+    place.mkdir()
+    path = f"{SCRIPTS}:{os.environ['PATH']}"
+    typist = Typist(place, {**flam.environ, "PATH": path, "HOME": str(tmp_path)})
+    tour = list(steps())
+    try:
+        for step in tour:
+            typist.follow(step)
+    finally:
+        typist.type("queuectl worker stop --now")
+    typed = {word for step in tour for word in step.command.split()}
+    assert typed >= {"init", "enqueue", "worker", "status", "list", "show", "logs", "dlq", "config"}
+
+
+def test_the_readme_names_the_two_commands_that_set_up() -> None:
+    text = README.read_text("utf-8")
+    run = (README.parent / ".ci" / "run").read_text("utf-8").splitlines()[-1]
+    assert f"```sh\n{run}\n```" in text
