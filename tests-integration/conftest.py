@@ -44,6 +44,7 @@ class Flam:
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [SCRIPTS / program, *arguments],
+            check=False,
             **{
                 "env": self.environ,
                 "cwd": self.home.parent,

@@ -62,6 +62,7 @@ class Typist:
     def type(self, command: str) -> str:
         done = subprocess.run(
             ["sh", "-c", command],
+            check=False,
             cwd=self.folder,
             env=self.environ,
             text=True,

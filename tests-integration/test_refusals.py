@@ -51,8 +51,6 @@ REFUSED = {
 }  # fmt: skip
 
 
-
-
 @pytest.mark.parametrize("case", REFUSED)
 def test_the_spec_is_refused(flam: Flam, case: str) -> None:
     spec, *words = REFUSED[case]

@@ -17,6 +17,9 @@ FLAM = ("flam_store", "flam_worker", "flam_cli")
 
 # Values and decisions. They are handed the time, randomness and text that they need.
 PURE = (
+    "flam_store.bounds",
+    "flam_store.config",
+    "flam_store.config_words",
     "flam_store.durations",
     "flam_store.errors",
     "flam_store.job",
@@ -75,7 +78,7 @@ RULES = (
         FLAM,
         ("psutil",),
         "only what proves a process's identity asks for it",
-        spared=("flam_worker.identity", "flam_worker.recovery"),
+        spared=("flam_worker.identity", "flam_worker.tree"),
     ),
     Rule(FLAM, ("typer",), "only the command line is made with it", spared=("flam_cli",)),
     Rule(FLAM, ("rich",), "only render lays out for a person", spared=("flam_cli.render",)),

@@ -128,7 +128,7 @@ class Home:
                     yield self.path / name, os.lstat(self.path / name)
 
     def _owns(self, name: str) -> bool:
-        ours = {self.config_path.name, self.database_path.name, self.logs_path.name}
+        ours = {self.config_path.name, self.database_path.name, self.logs_path.name, "run"}
         return name in ours or name.startswith(f"{self.database_path.name}-")
 
     def _tighten(self) -> None:
@@ -141,7 +141,9 @@ class Home:
 
     def _check_only_ours(self) -> None:
         names = os.listdir(self.path)
-        if self.database_path.name not in names and not all(map(self._owns, names)):
+        if self.database_path.name not in names and not all(
+            self._owns(name) or name == ".gitignore" for name in names
+        ):
             problem = "can be read by others and holds other files than Flam's"
             mend = f"Name another directory, or run: chmod 700 {_quoted(self.path)}"
             raise UnsafeError(self.path, problem, mend)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from flam_store.bounds import BOUNDS
+from flam_store.durations import MAX_DURATION
 from flam_store.errors import SpecError
 from flam_store.names import NAME_RULE, is_name
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 MAX_ARGUMENT_BYTES = 131_071
 """Linux refuses a longer argument or environment string (MAX_ARG_STRLEN, with its NUL)."""
 
-MAX_DURATION = timedelta(days=36_500)
-MAX_RETRIES = 2**31 - 1
 MAX_KEY_BYTES = 200
 MAX_LABEL_BYTES = 1_000
 RESERVED_ENV = frozenset({"FLAM_JOB_ID", "FLAM_ATTEMPT", "FLAM_QUEUE", "FLAM_COOKIE"})
@@ -53,31 +52,21 @@ def priority(_: object, field: Field, value: Any) -> None:
     _integer(field.name, value, -(2**31), 2**31 - 1)
 
 
-def max_retries(_: object, field: Field, value: Any) -> None:
-    if value is not None:
-        _integer(field.name, value, 0, MAX_RETRIES)
-
-
-def backoff_base(_: object, field: Field, value: Any) -> None:
-    if value is not None:
-        _number(field.name, value, 0, 1e6)
-
-
-def backoff_max(_: object, field: Field, value: Any) -> None:
-    if value is not None:
-        _number(field.name, value, 0, MAX_DURATION.total_seconds())
-
-
-def backoff_jitter(_: object, field: Field, value: Any) -> None:
-    if value is not None:
-        _number(field.name, value, 0, 1)
+def policy(_: object, field: Field, value: Any) -> None:
+    """A number of the retry policy: its bounds are the configuration's."""
+    if value is None:
+        return
+    try:
+        BOUNDS[field.name].check(value)
+    except ValueError as error:
+        raise SpecError(str(error), field=field.name) from None
 
 
 def timeout(_: object, field: Field, value: Any) -> None:
     if value is None:
         return
     _duration(field.name, value)
-    if value < timedelta(milliseconds=1):
+    if value.total_seconds() < BOUNDS["timeout"].low:
         raise SpecError("must be more than 0", field=field.name)
 
 
@@ -178,13 +167,6 @@ def _integer(field: str, value: Any, low: int, high: int) -> None:
         raise SpecError("must be an integer", field=field)
     if not low <= value <= high:
         raise SpecError(f"must be from {low} to {high}", field=field)
-
-
-def _number(field: str, value: Any, low: float, high: float) -> None:
-    if type(value) not in (int, float):
-        raise SpecError("must be a number", field=field)
-    if not (low <= value <= high and isfinite(value)):
-        raise SpecError(f"must be from {low:g} to {high:g}", field=field)
 
 
 def _duration(field: str, value: Any) -> None:

@@ -44,7 +44,7 @@ def parse_specs(text: str | bytes, **defaults: Any) -> JobSpec | list[JobSpec]:
     if not isinstance(value, list):
         _check_size(text)
         return structure(value, **defaults)
-    if len(text) > MAX_SPEC_BYTES:
+    if _size(text) > MAX_SPEC_BYTES:
         for item in value:
             _check_size(json.dumps(item, ensure_ascii=False))
     return [structure(item, **defaults) for item in value]
@@ -77,12 +77,15 @@ def _filled(spec: JobSpec, value: dict[str, Any], defaults: dict[str, Any]) -> J
 
 
 def _check_size(text: str | bytes) -> None:
-    size = len(text) if isinstance(text, bytes) or text.isascii() else _encoded_size(text)
+    size = _size(text)
     if size > MAX_SPEC_BYTES:
         raise SpecError(f"a spec has at most {MAX_SPEC_BYTES:,} bytes; this one has {size:,}")
 
 
-def _encoded_size(text: str) -> int:
+def _size(text: str | bytes) -> int:
+    """In bytes of UTF-8."""
+    if isinstance(text, bytes) or text.isascii():
+        return len(text)
     return len(text.encode("utf-8", "surrogatepass"))
 
 

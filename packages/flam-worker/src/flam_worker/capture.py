@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
+from contextlib import suppress
 
 from flam_store.output import Logs, cut_mark
 from flam_worker.kernel import punch_hole
+
+log = logging.getLogger(__name__)
 
 _BLOCK = 4096
 _LOOK_LEAST_SECONDS, _LOOK_MOST_SECONDS = 0.01, 0.25
@@ -42,26 +46,40 @@ class Capture:
         pause = _LOOK_LEAST_SECONDS if grew else self._pause * 2
         self._pause = min(pause, _LOOK_MOST_SECONDS)
         start, end = self._hole_end, (size - self._tail) // _BLOCK * _BLOCK
-        if (
-            size > self._head + self._tail
-            and end > start
-            and punch_hole(self.fd, start, end - start)
-        ):
-            self._hole_end = end
+        if size > self._head + self._tail and end > start:
+            with suppress(OSError):  # what cannot be cut out now is cut at the end
+                if punch_hole(self.fd, start, end - start):
+                    self._hole_end = end
         self.look_at = time.monotonic() + self._pause
 
     def finish(self) -> int:
-        """Close the file, with one line in place of what was cut; return how much was written."""
+        """Close the file, with one line in place of what was cut; return how much was written.
+
+        Where there is no room for that the file stays as it is: its job has ended all the same.
+        """
         size = os.fstat(self.fd).st_size
         os.close(self.fd)
         if size > self._head + self._tail:
-            compact(str(self._path), size, self._head, self._tail)
+            try:
+                compact(str(self._path), size, self._head, self._tail)
+            except OSError as error:
+                log.warning("%s cannot be shortened: %s", self._path, error)
         return size
 
 
 def compact(path: str, size: int, head: int, tail: int) -> None:
     """Put a file of head, mark and tail in the place of one with a hole, at once."""
     shorter = f"{path}.short"
+    try:
+        _write_short(path, shorter, size, head, tail)
+        os.rename(shorter, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(shorter)
+        raise
+
+
+def _write_short(path: str, shorter: str, size: int, head: int, tail: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with (
         open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as whole,
@@ -71,7 +89,6 @@ def compact(path: str, size: int, head: int, tail: int) -> None:
         short.write(cut_mark(size - head - tail))
         short.flush()
         _copy(whole.fileno(), short.fileno(), size - tail, tail)
-    os.rename(shorter, path)
 
 
 def _copy(source: int, target: int, offset: int, length: int) -> None:
@@ -80,8 +97,7 @@ def _copy(source: int, target: int, offset: int, length: int) -> None:
         piece = os.pread(source, min(end - offset, 1 << 20), offset)
         if not piece:
             return
-        os.write(target, piece)
-        offset += len(piece)
+        offset += os.write(target, piece)
 
 
 def _up(offset: int) -> int:

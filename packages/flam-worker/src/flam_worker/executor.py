@@ -24,6 +24,7 @@ from flam_worker.identity import send_to
 _SHELL = "/bin/sh"
 _FAR = float("inf")
 _KILL_AGAIN_SECONDS = 0.1
+_PATIENCE_SECONDS = 10.0
 
 
 @attrs.frozen(kw_only=True)
@@ -101,7 +102,7 @@ def _standard_input(text: str | None) -> Any:
     if text is None:
         return open(os.devnull, "rb")
     if hasattr(os, "memfd_create"):
-        file = open(os.memfd_create("flam-stdin"), "w+b")
+        file = open(os.memfd_create("flam-stdin"), "w+b")  # noqa: SIM115
     else:
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it; it has no name
     file.write(text.encode())
@@ -175,8 +176,8 @@ def _end_the_rest(leader: int) -> None:
     Elsewhere only the command's own session can be found.
     """
     if sys.platform == "linux":
-        own = os.getpid()
-        if _has_children():
+        own, until = os.getpid(), time.monotonic() + _PATIENCE_SECONDS
+        while _has_children() and time.monotonic() < until:
             tree.end_all(lambda: tree.descendants(own), tree.TERM_GRACE_SECONDS, _reap_all)
     elif _group_lives(leader):
         tree.end_all(lambda: tree.of_session(leader), tree.TERM_GRACE_SECONDS, _reap_all)

@@ -92,7 +92,7 @@ def send_to(pid: int, born_then: str, number: int) -> bool:
         return False
     if not hasattr(os, "pidfd_open"):
         return _send_by_psutil(pid, born_then, number)
-    with suppress(OSError):
+    with suppress(OSError, OverflowError):
         fd = os.pidfd_open(pid)
         try:
             if born(pid) == born_then:

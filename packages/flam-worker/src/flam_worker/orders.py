@@ -24,12 +24,8 @@ class Inbox:
         self._signals = signals
         self._pipe = pipe
         self._told: Stop | None = None
-        self._alone = False
-
-    @property
-    def fds(self) -> tuple[int, ...]:
+        self.fds = (signals.fd, pipe)
         """What can be read when there is something new."""
-        return (self._signals.fd,) if self._alone else (self._signals.fd, self._pipe)
 
     def read(self) -> None:
         self._signals.drain()
@@ -37,7 +33,8 @@ class Inbox:
             words = os.read(self._pipe, 64)
         except BlockingIOError:
             return
-        self._alone = not words
+        if not words:
+            self._silence()
         if NOW in words:
             self._told = Stop.NOW
         elif self._told is None:
@@ -49,6 +46,13 @@ class Inbox:
         if asked > 1 or self._told is Stop.NOW:
             return Stop.NOW
         return Stop.GRACEFUL if asked else self._told
+
+    def _silence(self) -> None:
+        """A pipe at its end can always be read: whoever watches it would never sleep again."""
+        quiet, self._kept_open = os.pipe()
+        os.set_blocking(quiet, False)
+        os.dup2(quiet, self._pipe, inheritable=False)
+        os.close(quiet)
 
     def nudged(self) -> bool:
         """Whether somebody has said, since the last time, that the store has orders."""

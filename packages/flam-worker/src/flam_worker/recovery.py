@@ -9,9 +9,10 @@ lost. A lost worker of this host is killed first, as it might wake and start a c
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -60,10 +61,17 @@ class Recovery:
                 put_back += self._recover(store, claim, left[claim.worker])
             elif claim.worker not in known:
                 put_back += self._recover(store, claim, "its worker is not known")
-        for worker_id in left:
-            store.forget(worker_id)
-            footprint.erase(self.run_folder, worker_id)
+        if left:
+            self._forget(store, left)
         return put_back
+
+    def _forget(self, store: Store, gone: Iterable[str]) -> None:
+        """Who still holds a job, as its processes could not be ended, is kept for the next sweep."""
+        holding = {claim.worker for claim in store.running()}
+        for worker_id in gone:
+            if worker_id not in holding:
+                store.forget(worker_id)
+                footprint.erase(self.run_folder, worker_id)
 
     def _left(self, record: WorkerRecord) -> str | None:
         """How the worker went away, or None while it has not."""
@@ -103,7 +111,7 @@ class Recovery:
         ours = step is not None and (step.seq, step.attempt) == (claim.job.seq, claim.attempt)
         traces = tree.Traces(
             cookie=cookie(claim),
-            log=str(self.logs.path_of(claim.job.seq, claim.attempt)),
+            log=os.path.realpath(self.logs.path_of(claim.job.seq, claim.attempt)),
             leader=(step.pid, step.born) if step is not None and ours else None,
         )
         return tree.end_all(

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from flam_store import Config, Store, open_store
-from flam_store.config import read_config
+from flam_store.config_file import read_config
 from flam_store.errors import StoreLost
 from flam_store.home import Home
 from flam_store.opening import database_exists

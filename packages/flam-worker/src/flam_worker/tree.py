@@ -29,7 +29,7 @@ class Traces:
     """What the processes of an attempt can be known by.
 
     ``cookie`` is in their environment unless they cleared it, ``log`` is their output unless
-    they redirected it, ``leader`` (pid, born) led the session in which they began, if known.
+    they redirected it (its path without links), ``leader`` (pid, born) led the session in which they began, if known.
     """
 
     cookie: str
@@ -74,14 +74,17 @@ def of_session(leader: int) -> Processes:
 def end_all(find: Callable[[], Processes], grace_seconds: float, reap: Callable[[], None]) -> bool:
     """SIGTERM to all that ``find`` finds, SIGKILL after the grace; whether all are gone.
 
-    ``find`` is asked again and again, as processes may have started others meanwhile.
+    ``find`` is asked again and again, as processes may have started others meanwhile. That
+    it finds none counts only twice in a row: it reads one process after the other, and may
+    have come too early for a child and too late for its parent.
     """
-    started, told = time.monotonic(), set[tuple[int, str]]()
+    started, told, nothing_before = time.monotonic(), set[tuple[int, str]](), False
     while True:
         reap()
         left = find()
-        if not left:
+        if not left and nothing_before:
             return True
+        nothing_before = not left
         waited = time.monotonic() - started
         if waited > grace_seconds + _KILL_PATIENCE_SECONDS:
             return False

@@ -8,6 +8,7 @@ from datetime import timedelta
 from flam_store.clock import span
 from flam_store.errors import JobNotFound, KeyTaken, WrongState
 from flam_store.job import JobFilter
+from flam_store.names import is_name
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.state import FINISHED, RETRYABLE, State
@@ -15,7 +16,7 @@ from flam_store.state import FINISHED, RETRYABLE, State
 
 def retry(db: sqlite3.Connection, job_id: str, *, only_dead: bool, now: int) -> int:
     """Make the job pending again, or due if it failed; return its seq."""
-    found = db.execute(SQL["state_of"], (job_id,)).fetchall()
+    found = is_name(job_id) and db.execute(SQL["state_of"], (job_id,)).fetchall()
     if not found:
         raise JobNotFound(job_id)
     ((seq, state, unique_key),) = found

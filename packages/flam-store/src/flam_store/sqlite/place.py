@@ -22,14 +22,15 @@ def path_of(url: str) -> str:
         raise StoreUrlError(url, "names no file")
     if "\0" in path or ":memory:" in path:
         raise StoreUrlError(url, "names no file that could outlive this process")
-    return os.path.abspath(path)
+    return "/" + os.path.abspath(path).lstrip("/")
 
 
 def make_file(path: str) -> None:
     """Make an empty database of mode 0600 under any umask, unless there is a file.
 
     SQLite gives ``-wal`` and ``-shm`` the mode of the database. The file is never opened when
-    it exists: closing it would drop the locks of this process's connections. StoreError when it cannot be made.
+    it exists: closing it would drop the locks of this process's connections. StoreError when
+    it cannot be made.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

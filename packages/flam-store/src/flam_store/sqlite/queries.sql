@@ -20,9 +20,6 @@ SELECT seq, state FROM jobs WHERE id = ?;
 SELECT id FROM jobs
 WHERE unique_key = ? AND unique_key IS NOT NULL AND state NOT IN ('completed', 'dead', 'cancelled');
 
--- name: job_by_id
-SELECT * FROM job_rows WHERE id = ?;
-
 -- name: job_by_seq
 SELECT * FROM job_rows WHERE seq = ?;
 

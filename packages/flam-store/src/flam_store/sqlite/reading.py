@@ -9,6 +9,7 @@ from itertools import islice
 from flam_store.clock import instant
 from flam_store.errors import JobNotFound
 from flam_store.job import Attempt, Claim, Job, JobFilter, Page
+from flam_store.names import is_name
 from flam_store.overview import Overview, QueueInfo, Rate
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
@@ -20,10 +21,7 @@ _RATE_MINUTES = (5, 60)
 
 
 def job(db: sqlite3.Connection, job_id: str) -> Job:
-    found = db.execute(SQL["job_by_id"], (job_id,)).fetchall()
-    if not found:
-        raise JobNotFound(job_id)
-    return rows.job(found[0])
+    return job_by_seq(db, seq_of(db, job_id))
 
 
 def job_by_seq(db: sqlite3.Connection, seq: int) -> Job:
@@ -32,7 +30,7 @@ def job_by_seq(db: sqlite3.Connection, seq: int) -> Job:
 
 
 def seq_of(db: sqlite3.Connection, job_id: str) -> int:
-    found = db.execute(SQL["seq_of"], (job_id,)).fetchall()
+    found = is_name(job_id) and db.execute(SQL["seq_of"], (job_id,)).fetchall()
     if not found:
         raise JobNotFound(job_id)
     return int(found[0][0])

@@ -19,7 +19,11 @@ DAY = timedelta(days=1)
 
 def registration(worker: str = WORKER, **fields: Any) -> Registration:
     process = ProcessId(host="host", boot="boot", pid=4242, born="17")
-    given = {"role": Role.WORKER, "process": process, "lease": timedelta(seconds=30)}
+    given: dict[str, Any] = {
+        "role": Role.WORKER,
+        "process": process,
+        "lease": timedelta(seconds=30),
+    }
     return Registration(id=worker, **given | fields)
 
 

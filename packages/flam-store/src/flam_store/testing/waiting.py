@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from flam_store.errors import StoreMisused
-from flam_store.job import JobFilter
+from flam_store.job import JobFilter, JobSpec
 from flam_store.store import Store
 from flam_store.testing.given import (
     OUTCOMES,
@@ -124,8 +124,12 @@ class Closing(Suite):
         assert store.jobs().jobs == ()
 
     def test_closing_inside_a_verb_is_refused(self, store: Store, other: Store) -> None:
+        def specs() -> Iterator[JobSpec]:
+            yield spec("a")
+            store.close()
+
         with pytest.raises(StoreMisused):
-            store.enqueue_many(store.close() or spec(f"j{n}") for n in range(2))
+            store.enqueue_many(specs())
         assert other.jobs().jobs == ()
         assert store.enqueue(spec("j")).id == "j"
 

@@ -1,0 +1,147 @@
+"""Storing a file of specs: all of it or nothing, in bounded memory.
+
+The producer may be slow, and others must not wait for it: everything is read and checked
+first, into a spool that has no name, and only then stored in one step.
+"""
+
+from __future__ import annotations
+
+import errno
+import pickle
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, BinaryIO
+
+import attrs
+
+from flam_cli.filling import Fill
+from flam_cli.options import Call
+from flam_cli.place import made
+from flam_store.errors import SpecError, StoreError, StoreFull
+from flam_store.job import JobSpec
+from flam_store.names import new_id
+from flam_store.spec import MAX_SPEC_BYTES, parse_spec
+
+_BATCH = 500
+
+
+def enqueue_file(call: Call, name: str, fill: Fill) -> None:
+    """Store the specs in the file, which are one a line, and print their ids."""
+    place = made(call)
+    with _source(name) as source, _spool(place.home.path) as spool:
+        _read(source, spool, fill)
+        with place.store() as store:
+            store.enqueue_many(spool.specs())
+        spool.print_ids(_JSON if call.json else _LINES)
+
+
+@attrs.frozen(kw_only=True)
+class _Layout:
+    """How ids are written one after the other; no id needs an escape."""
+
+    first: bytes
+    between: bytes
+    last: bytes
+    empty: bytes
+
+
+_LINES = _Layout(first=b"", between=b"\n", last=b"\n", empty=b"")
+_JSON = _Layout(first=b'["', between=b'",\n"', last=b'"]\n', empty=b"[]\n")
+
+
+@attrs.frozen
+class _Spool:
+    """Checked specs in batches, and their ids a line each, in files that end with this process."""
+
+    folder: Path
+    batches: IO[bytes]
+    ids: IO[bytes]
+
+    def add(self, specs: list[JobSpec]) -> None:
+        with _translated(self.folder):
+            pickle.dump(specs, self.batches, protocol=5)
+            self.ids.write("".join(f"{spec.id}\n" for spec in specs).encode())
+            self.batches.flush()
+            self.ids.flush()
+
+    def specs(self) -> Iterator[JobSpec]:
+        """What was added, in its order."""
+        end = self.batches.tell()
+        self.batches.seek(0)
+        while self.batches.tell() < end:
+            # Nobody else can reach the file: it has mode 0600 and no name.
+            yield from pickle.load(self.batches)  # noqa: S301
+
+    def print_ids(self, layout: _Layout) -> None:
+        self.ids.seek(0)
+        out = sys.stdout.buffer
+        mark = layout.first
+        while chunk := [line[:-1] for line in islice(self.ids, _BATCH)]:
+            out.write(mark + layout.between.join(chunk))
+            mark = layout.between
+        out.write(layout.empty if mark == layout.first else layout.last)
+        out.flush()
+
+
+@contextmanager
+def _spool(folder: Path) -> Iterator[_Spool]:
+    with ExitStack() as opened:
+        with _translated(folder):
+            batches, ids = (opened.enter_context(TemporaryFile(dir=folder)) for _ in range(2))
+        yield _Spool(folder, batches, ids)
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StoreFull(str(folder)) from error
+        raise StoreError(str(folder), f"cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def _source(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    with _opened(name) as source:
+        yield source
+
+
+def _opened(name: str) -> BinaryIO:
+    try:
+        return open(name, "rb")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SpecError(f"{name}: {reason}", field="--file") from error
+
+
+def _read(source: BinaryIO, spool: _Spool, fill: Fill) -> None:
+    specs = _parsed(source, fill)
+    while batch := list(islice(specs, _BATCH)):
+        spool.add(batch)
+
+
+def _parsed(source: BinaryIO, fill: Fill) -> Iterator[JobSpec]:
+    for number, line in _lines(source):
+        try:
+            yield fill.placed(parse_spec(line, **{"id": new_id(), **fill.defaults}))
+        except SpecError as error:
+            raise error.at_line(number) from None
+
+
+def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines, from 1, without the blank ones; none is read that is longer than allowed."""
+    number = 0
+    while line := source.readline(MAX_SPEC_BYTES + 2):
+        number += 1
+        if len(line) > MAX_SPEC_BYTES + 1 and not line.endswith(b"\n"):
+            raise SpecError(f"is longer than {MAX_SPEC_BYTES:,} bytes", line=number)
+        if text := line.strip():
+            yield number, text

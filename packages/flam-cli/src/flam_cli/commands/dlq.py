@@ -1,0 +1,133 @@
+"""``queuectl dlq``: the dead letter queue, the jobs whose retries are used up."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from flam_cli.errors import UsageError, exit_code, line
+from flam_cli.listing import print_jobs
+from flam_cli.options import Call, Json, call_of, job_id
+from flam_cli.place import Place, existing, hint_at_near_id, made
+from flam_cli.render import human, machine
+from flam_cli.root import examples, new_app
+from flam_store import shapes
+from flam_store.errors import FlamError, JobNotFound
+from flam_store.job import Job, JobFilter
+from flam_store.state import State
+from flam_store.store import Store
+
+app = new_app(help="The dead letters: jobs whose retries are used up.")
+
+_DEAD = JobFilter(states=(State.DEAD,))
+_CHUNK = 500
+
+
+@app.command("list", epilog=examples("queuectl dlq list"))
+def list_(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(metavar="N", min=0, help="At most so many; 0: all.")] = 100,
+    after: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only jobs that are older than this one.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the dead letters, the newest first."""
+    print_jobs(call_of(context, json=json), _DEAD, limit=limit, after=after)
+
+
+@app.command(epilog=examples("queuectl dlq retry thumb-17 thumb-18", "queuectl dlq retry --all"))
+def retry(
+    context: typer.Context,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID...", help="The jobs.", show_default=False)
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
+    json: Json = False,
+) -> None:
+    """Make dead letters pending again, with their attempts set to 0."""
+    call = call_of(context, json=json)
+    if bool(ids) == all_:
+        raise UsageError("Give the ids of dead letters, or --all.")
+    if ids:
+        raise typer.Exit(_retry_named(call, ids))
+    _answer(call, _retry_all(made(call)), "pending again")
+
+
+@app.command(epilog=examples("queuectl dlq purge --yes"))
+def purge(
+    context: typer.Context,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask. Only a terminal is asked.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Delete the dead letters and their output, for good."""
+    call = call_of(context, json=json)
+    if not yes and sys.stdin.isatty() and not _confirmed(call):
+        human.complain("Nothing was deleted.", prefix="")
+        raise typer.Exit(1)
+    _answer(call, _purge_all(made(call)), "deleted")
+
+
+def _retry_named(call: Call, ids: list[str]) -> int:
+    """Try them all; the exit code of the first that failed."""
+    jobs: list[Job] = []
+    codes: list[int] = []
+    with made(call).store() as store:
+        for id_ in ids:
+            try:
+                jobs.append(store.retry(job_id(id_), only_dead=True))
+            except FlamError as error:
+                if isinstance(error, JobNotFound):
+                    hint_at_near_id(store, error)
+                human.complain(line(error))
+                codes.append(exit_code(error))
+    if not call.json:
+        human.lines(f"{job.id}: {job.state.value}" for job in jobs)
+    elif not codes:
+        machine.array(map(shapes.job, jobs))
+    return codes[0] if codes else 0
+
+
+def _retry_all(place: Place) -> int:
+    with place.store() as store:
+        # Those that are there now: what dies again meanwhile is not retried for ever.
+        left = store.overview().counts[State.DEAD]
+        retried = 0
+        while left > 0 and (some := store.retry_dead(limit=min(left, _CHUNK))):
+            retried += some
+            left -= some
+    return retried
+
+
+def _purge_all(place: Place) -> int:
+    with place.store() as store:
+        deleted = 0
+        while seqs := store.purge(_DEAD, limit=_CHUNK):
+            place.logs.remove(seqs)
+            deleted += len(seqs)
+        store.tidy()
+    return deleted
+
+
+def _confirmed(call: Call) -> bool:
+    with existing(call).store() as store:
+        dead = _count(store)
+    letters = "1 dead letter and its" if dead == 1 else f"{dead} dead letters and their"
+    question = f"Delete {letters} output? [y/N] "
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _count(store: Store) -> int:
+    return store.overview().counts[State.DEAD]
+
+
+def _answer(call: Call, count: int, done: str) -> None:
+    if call.json:
+        machine.document({"count": count})
+    else:
+        human.line(f"{count} {'job' if count == 1 else 'jobs'} {done}.")

@@ -1,0 +1,38 @@
+"""``queuectl show``: one job and its history."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from flam_cli.options import Json, call_of, job_id
+from flam_cli.place import existing
+from flam_cli.render import machine
+from flam_cli.render.jobs import print_job
+from flam_cli.root import examples, new_app
+from flam_store import shapes
+
+app = new_app()
+
+
+@app.command(epilog=examples("queuectl show thumb-17"))
+def show(
+    context: typer.Context,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
+    json: Json = False,
+) -> None:
+    """Show one job with every attempt.
+
+    Of each: times, worker, exit code or signal, error.
+    Values of its environment are masked.
+    """
+    call = call_of(context, json=json)
+    with existing(call).store() as store:
+        job = store.job(job_id(id))
+        attempts = store.attempts(id)
+    if call.json:
+        machine.document(shapes.job_with_history(job, attempts))
+    else:
+        print_job(job, attempts, datetime.now(UTC))

@@ -1,0 +1,63 @@
+"""``queuectl status``: the queue at a glance, once or again and again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from flam_cli import sightings
+from flam_cli.errors import UsageError
+from flam_cli.options import Json, call_of
+from flam_cli.place import existing
+from flam_cli.render import human, machine, overview
+from flam_cli.root import examples, new_app
+from flam_store import shapes
+from flam_store.store import StoreReader
+
+app = new_app()
+
+_EVERY_SECONDS = 1.0
+
+
+@app.command(epilog=examples("queuectl status", "queuectl status --watch"))
+def status(
+    context: typer.Context,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="On a terminal, draw it anew every second until Ctrl-C (exit code 130)."
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Count the jobs of every state.
+
+    Also tells of workers, the oldest due job and rates.
+    """
+    call = call_of(context, json=json)
+    if watch and call.json:
+        raise UsageError("--watch is for a person; leave out --watch or --json.")
+    with existing(call).store() as store:
+        if call.json:
+            seen = [sightings.shape(each) for each in sightings.workers(store)]
+            machine.document(shapes.overview(store.overview(), seen))
+        elif watch and human.is_terminal(sys.stdout):
+            _watch(store)
+        else:
+            human.lines(_lines(store))
+
+
+def _watch(store: StoreReader) -> None:
+    with human.screen() as draw:
+        while True:
+            draw(_lines(store))
+            time.sleep(_EVERY_SECONDS)
+
+
+def _lines(store: StoreReader) -> list[str]:
+    seen = sightings.workers(store)
+    return overview.overview_lines(store.overview(), seen, datetime.now(UTC))

@@ -1,0 +1,137 @@
+"""``queuectl worker``: the processes that run the jobs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flam_cli import sightings
+from flam_cli.errors import UsageError
+from flam_cli.options import Call, Json, call_of, duration_seconds, queue_names
+from flam_cli.place import existing, made
+from flam_cli.render import human, machine
+from flam_cli.render.overview import print_workers
+from flam_cli.root import examples, new_app
+
+if TYPE_CHECKING:
+    from flam_worker.pool import PoolOptions
+
+app = new_app(help="The processes that run the jobs.")
+
+
+@app.command(
+    epilog=examples(
+        "queuectl worker start --count 4",
+        "queuectl worker start --queue mail --queue reports",
+        "queuectl worker start --drain --foreground",
+    )
+)
+def start(  # noqa: PLR0917, each is an option
+    context: typer.Context,
+    count: Annotated[
+        int, typer.Option(min=1, max=256, metavar="N", help="How many; 1 if unset.")
+    ] = 1,
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(metavar="Q", help="Take jobs of this queue only; may be repeated."),
+    ] = None,
+    drain: Annotated[
+        bool,
+        typer.Option(
+            "--drain", help="Stop when nothing is running, due, or on its way to a retry."
+        ),
+    ] = False,
+    foreground: Annotated[
+        bool,
+        typer.Option("--foreground", help="Stay, log to standard error, and stop on Ctrl-C."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Start workers, and return when they are ready. A second start adds more."""  # fmt: skip
+    call = call_of(context, json=json)
+    if foreground and call.json:
+        raise UsageError("--foreground prints no document; leave out --foreground or --json.")
+    from flam_worker.pool import PoolOptions
+
+    options = PoolOptions(
+        queues=queue_names(queue),
+        home=made(call).home.path,
+        store_url=None,
+        count=count,
+        drain=drain,
+    )
+    if foreground:
+        _become_the_pool(options)
+    _start_in_background(call, options)
+
+
+@app.command(epilog=examples("queuectl worker stop", "queuectl worker stop --now --timeout 10s"))
+def stop(
+    context: typer.Context,
+    now: Annotated[
+        bool, typer.Option("--now", help="End running commands; their jobs are put back.")
+    ] = False,
+    timeout: Annotated[
+        str | None,
+        typer.Option(metavar="S", help="Wait no longer than this, then exit with 124."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Stop all workers of this data directory on this host, and wait until they are gone.
+
+    They take no more jobs; running ones may finish.
+    """
+    call = call_of(context, json=json)
+    seconds = duration_seconds("--timeout", timeout)
+    stopped = _stopped(call, now=now, timeout_seconds=seconds)
+    if call.json:
+        machine.document({"count": stopped})
+    else:
+        human.line(f"Stopped {_counted(stopped)}." if stopped else "No workers are running.")
+
+
+@app.command("list", epilog=examples("queuectl worker list"))
+def list_(context: typer.Context, json: Json = False) -> None:
+    """List the workers: process id, host, state, job, uptime, CPU and memory."""
+    call = call_of(context, json=json)
+    with existing(call).store() as store:
+        seen = sightings.workers(store)
+    if call.json:
+        machine.array(map(sightings.shape, seen))
+    else:
+        print_workers(seen, datetime.now(UTC))
+
+
+def _become_the_pool(options: PoolOptions) -> None:
+    from flam_worker.pool import foreground_arguments
+
+    words = foreground_arguments(options)
+    sys.stdout.flush()
+    os.execv(words[0], words)  # noqa: S606, there is no shell to start
+
+
+def _start_in_background(call: Call, options: PoolOptions) -> None:
+    from flam_worker.pool import start_pool
+
+    pids = start_pool(options)
+    if call.json:
+        machine.document({"pids": list(pids)})
+    else:
+        human.line(f"Started {_counted(len(pids))}: {' '.join(map(str, pids))}")
+
+
+def _stopped(call: Call, *, now: bool, timeout_seconds: float | None) -> int:
+    with existing(call).store() as store:
+        if not store.workers():
+            return 0
+        from flam_worker.pool import stop_pools
+
+        return stop_pools(store, now=now, timeout_seconds=timeout_seconds)
+
+
+def _counted(workers: int) -> str:
+    return "1 worker" if workers == 1 else f"{workers} workers"

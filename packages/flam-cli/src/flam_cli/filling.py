@@ -1,0 +1,103 @@
+"""What options of ``enqueue`` give to a spec that leaves it out, under the spec's own rules."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from flam_cli.options import pairs
+from flam_store.durations import parse_duration
+from flam_store.errors import SpecError
+from flam_store.job import JobSpec
+
+
+@attrs.frozen(kw_only=True)
+class Fill:
+    """Values of ``JobSpec`` by field, and the caller's directory (None if that is gone)."""
+
+    defaults: dict[str, Any]
+    here: str | None
+
+    def built(self, *, args: tuple[str, ...]) -> JobSpec:
+        """The spec of a command that was given in words."""
+        return self.placed(JobSpec(args=args, **self.defaults))
+
+    def placed(self, spec: JobSpec) -> JobSpec:
+        """The same spec with an absolute directory."""
+        if spec.cwd is not None and os.path.isabs(spec.cwd):
+            return spec
+        if self.here is None:
+            problem = "the working directory is gone; name one that begins with /"
+            raise SpecError(problem, field="cwd")
+        return attrs.evolve(spec, cwd=os.path.join(self.here, spec.cwd or ""))
+
+
+def fill(
+    *,
+    delay: str | None,
+    run_at: str | None,
+    timeout: str | None,
+    after: list[str] | None,
+    labels: list[str] | None,
+    env: list[str] | None,
+    cwd: str | None,
+    **plain: str | int | None,
+) -> Fill:
+    """The options as they were typed, None for those that were not. SpecError names the field.
+
+    ``plain`` are fields whose options need no reading.
+    """
+    values: dict[str, Any] = plain | {
+        "delay": _duration("delay", delay),
+        "run_at": _instant(run_at),
+        "timeout": _duration("timeout", timeout),
+        "after": tuple(after or ()) or None,
+        "labels": pairs("labels", labels) or None,
+        "env": _environment(env) or None,
+        "cwd": cwd,
+    }
+    told = {field: value for field, value in values.items() if value is not None}
+    JobSpec(command="true", **told)
+    here = _here()
+    if here is not None:
+        told["cwd"] = os.path.join(here, cwd) if cwd else here
+    return Fill(defaults=told, here=here)
+
+
+def _here() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def _duration(field: str, text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise SpecError(str(error), field=field) from None
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise SpecError(f"{text[:60]!r} is no time in ISO 8601", field="run_at") from None
+
+
+def _environment(words: list[str] | None) -> dict[str, str]:
+    return pairs("env", [word if "=" in word else _inherited(word) for word in words or ()])
+
+
+def _inherited(name: str) -> str:
+    value = os.environ.get(name)
+    if value is None:
+        raise SpecError(f"{name!r} is not set here; give it as {name}=VALUE", field="env")
+    return f"{name}={value}"

@@ -1,0 +1,63 @@
+"""Printing many jobs, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from flam_cli.options import Call, job_id
+from flam_cli.place import existing
+from flam_cli.render import human, machine
+from flam_cli.render.jobs import JOB_HEADERS, job_row
+from flam_store import shapes
+from flam_store.job import JobFilter, Page
+from flam_store.store import StoreReader
+
+_PAGE = 500
+
+
+def print_jobs(call: Call, which: JobFilter, *, limit: int, after: str | None) -> None:
+    """Print the jobs that match, at most ``limit`` (0: all), older than the job ``after``."""
+    with existing(call).store() as store:
+        pages = _Pages(store, which)
+        found = pages.read(limit, after and job_id(after))
+        if call.json:
+            machine.array(shapes.job(job) for page in found for job in page.jobs)
+        else:
+            _print_table(found)
+    if pages.rest_after is not None:
+        human.complain(
+            f"there are more jobs: --after {pages.rest_after} goes on from here, --limit 0 is all.",
+            prefix="",
+        )
+
+
+class _Pages:
+    """Jobs page by page; ``rest_after`` is the last id when older jobs match as well."""
+
+    def __init__(self, store: StoreReader, which: JobFilter) -> None:
+        self._store = store
+        self._which = which
+        self.rest_after: str | None = None
+
+    def read(self, limit: int, after: str | None) -> Iterator[Page]:
+        left = limit
+        while True:
+            size = min(left, _PAGE) if limit else _PAGE
+            page = self._store.jobs(self._which, limit=size, after=after)
+            yield page
+            left -= len(page.jobs)
+            if not page.more:
+                return
+            after = page.jobs[-1].id
+            if limit and left <= 0:
+                self.rest_after = after
+                return
+
+
+def _print_table(pages: Iterator[Page]) -> None:
+    now = datetime.now(UTC)
+    first = next(pages)
+    widths = human.table(JOB_HEADERS, [job_row(job, now) for job in first.jobs])
+    for page in pages:
+        human.more_rows((job_row(job, now) for job in page.jobs), widths)

@@ -1,0 +1,93 @@
+"""The options that several commands share, and what the global ones said."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import attrs
+import typer
+
+from flam_cli.errors import unknown_word
+from flam_store.durations import parse_duration
+from flam_store.errors import JobNotFound, SpecError
+from flam_store.names import NAME_RULE, is_name
+from flam_store.state import State
+
+_STATES = tuple(state.value for state in State)
+
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """What stood before the command: ``home`` is a directory's name, or None for the default."""
+
+    home: str | None
+    json: bool
+    debug: bool
+
+
+def call_of(context: typer.Context, *, json: bool) -> Call:
+    """The global options, with ``--json`` also taken after the command."""
+    call: Call = context.obj
+    return attrs.evolve(call, json=True) if json and not call.json else call
+
+
+def states(words: list[str] | None) -> tuple[State, ...]:
+    """The states that ``--state`` named."""
+    return tuple(_state(word) for word in words or ())
+
+
+def complete_state(incomplete: str) -> list[str]:
+    """The states that a shell may offer."""
+    return [state for state in _STATES if state.startswith(incomplete)]
+
+
+def duration_seconds(option: str, text: str | None) -> float | None:
+    """Seconds from ``90`` or ``1h30m``; None stays None."""
+    if text is None:
+        return None
+    try:
+        return parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise SpecError(str(error), field=option) from None
+
+
+def job_id(word: str) -> str:
+    """The id that was given; JobNotFound if it can be no job's, whatever its bytes are."""
+    if not is_name(word):
+        raise JobNotFound(word)
+    return word
+
+
+def pairs(option: str, words: list[str] | None) -> dict[str, str]:
+    """``K=V`` words as a mapping."""
+    found: dict[str, str] = {}
+    for word in words or ():
+        key, mark, value = word.partition("=")
+        if not mark:
+            raise SpecError(f"{word!r} must be KEY=VALUE", field=option)
+        if not word.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in word):
+            raise SpecError(f"{word!r} is no UTF-8", field=option)
+        if key in found:
+            raise SpecError(f"{key!r} is given twice", field=option)
+        found[key] = value
+    return found
+
+
+def queue_names(words: list[str] | None) -> tuple[str, ...] | None:
+    """The queues that ``--queue`` named, each once; None for all."""
+    return tuple(dict.fromkeys(map(queue_name, words))) if words else None
+
+
+def queue_name(word: str) -> str:
+    """The queue that ``--queue`` named."""
+    if not is_name(word):
+        raise SpecError(f"{word!r} is no valid name: {NAME_RULE}", field="--queue")
+    return word
+
+
+def _state(word: str) -> State:
+    if word not in _STATES:
+        raise SpecError(unknown_word("state", word, _STATES), field="--state")
+    return State(word)

@@ -1,0 +1,1 @@
+"""Two renderings of the same values: for a person, and as JSON."""

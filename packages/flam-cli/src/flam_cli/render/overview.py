@@ -1,0 +1,61 @@
+"""The queue at a glance, and its workers, for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from flam_cli.render import human
+from flam_store.durations import format_duration
+from flam_store.overview import Overview, Rate
+
+_HEADERS = ("PID", "HOST", "STATE", "JOB", "UPTIME", "CPU", "MEMORY")
+
+
+def overview_lines(overview: Overview, sightings: Sequence[Any], now: datetime) -> list[str]:
+    """A line for each state, then the workers, the oldest due job, rates and paused queues."""
+    lines = [f"{state.value.capitalize()}: {jobs}" for state, jobs in overview.counts.items()]
+    lines += ["", f"Workers: {_workers(sightings)}", f"Oldest due: {_due(overview, now)}"]
+    lines += [_rate(rate) for rate in overview.rates]
+    if paused := [queue.name for queue in overview.queues if queue.paused_at is not None]:
+        lines.append(f"Paused: {', '.join(paused)}")
+    return lines
+
+
+def print_workers(sightings: Sequence[Any], now: datetime) -> None:
+    """A table of ``flam_worker.pool`` sightings."""
+    human.table(_HEADERS, [_worker_row(seen, now) for seen in sightings])
+
+
+def _workers(sightings: Sequence[Any]) -> str:
+    states = Counter(seen.state for seen in sightings)
+    told = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    return f"{len(sightings)} ({told})" if told else "0"
+
+
+def _due(overview: Overview, now: datetime) -> str:
+    due = overview.oldest_due_at
+    return "none" if due is None else f"for {format_duration(max(now - due, timedelta()))}"
+
+
+def _rate(rate: Rate) -> str:
+    line = f"Last {format_duration(rate.seconds)}: {rate.completed} completed, {rate.failed} failed"
+    if rate.wait_seconds is None or rate.run_seconds is None:
+        return line
+    waited, ran = map(format_duration, (rate.wait_seconds, rate.run_seconds))
+    return f"{line}; on average {waited} waiting, {ran} running"
+
+
+def _worker_row(seen: Any, now: datetime) -> tuple[str, ...]:
+    record = seen.record
+    return (
+        str(record.process.pid),
+        record.process.host,
+        seen.state,
+        record.job or "-",
+        format_duration(max(now - record.started_at, timedelta())),
+        "-" if seen.cpu_percent is None else f"{seen.cpu_percent:.1f}%",
+        "-" if seen.rss_bytes is None else human.size(seen.rss_bytes),
+    )

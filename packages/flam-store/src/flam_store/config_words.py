@@ -1,0 +1,60 @@
+"""Values of the configuration as a person writes them: ``10m``, ``64MiB``, ``none``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from flam_store.bounds import shown
+from flam_store.config import OPTIONAL, Value, check_value
+from flam_store.durations import parse_duration
+from flam_store.errors import ConfigError
+
+_SIZE_UNITS: Mapping[str, int] = {"": 1, "b": 1} | {
+    f"{letter}{ending}": base**power
+    for power, letter in enumerate("kmgt", start=1)
+    for ending, base in (("b", 1000), ("ib", 1024))
+}
+
+
+def value_of(key: str, text: str) -> Value:
+    """The value that the text means for the key. ConfigError."""
+    if text == "none" and key in OPTIONAL:
+        return None
+    try:
+        value = _READERS.get(key, _read_number)(text)
+    except ValueError as error:
+        raise ConfigError(str(error), key=key) from None
+    check_value(key, value)
+    return value
+
+
+def _read_number(text: str) -> float:
+    if not re.fullmatch(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", text):
+        raise ValueError(f"{shown(text)} is not a number")
+    return float(text) if "." in text else int(text)
+
+
+def _read_seconds(text: str) -> float:
+    return _plain(parse_duration(text).total_seconds())
+
+
+def _read_size(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,18}) ?([a-z]*)", text.lower())
+    if not match or match[2] not in _SIZE_UNITS:
+        raise ValueError(f'{shown(text)} is not a size; give bytes, or such as "10MB" or "64MiB"')
+    return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def _plain(number: float) -> float:
+    return int(number) if number.is_integer() else number
+
+
+_READERS: Mapping[str, Callable[[str], Value]] = {
+    "backoff_max": _read_seconds,
+    "timeout": _read_seconds,
+    "log_max_bytes": _read_size,
+    "lease_seconds": _read_seconds,
+    "shutdown_grace": _read_seconds,
+    "store_url": str,
+}
