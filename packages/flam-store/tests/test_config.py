@@ -76,7 +76,7 @@ CORRUPT = {
     "deep": (DEEP, "is nested too deeply"),
     "deep value": ('{"timeout": ' + DEEP, "is nested too deeply"),
     "5,000 digits": ('{"max_retries": ' + "9" * 5000 + "}", "too many digits"),
-    "4,000 digits": ('{"max_retries": ' + "9" * 4000 + "}", "max_retries: must be a whole"),
+    "4,000 digits": ('{"max_retries": ' + "9" * 4000 + "}", "max_retries: must be an integer"),
     "huge": (" " * 70_000 + "{}", "is longer than 65,536 bytes"),
     "near miss": ('{"max_retrys": 3}', "max_retrys: no such key; did you mean max_retries?"),
     "hyphen": ('{"max-retries": 3}', "max-retries: no such key; did you mean max_retries?"),

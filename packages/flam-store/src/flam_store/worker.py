@@ -89,9 +89,9 @@ class Turn:
     """The answer to finishing and claiming in one step.
 
     ``refused`` are results whose attempt no longer held its job: they changed nothing of it.
-    When fewer jobs were claimed than wanted, ``next_due_in`` is the time until the next job
-    of these queues is due (None: none is waiting for a time) and ``drained`` says that
-    nothing of them is running, due, or on its way to a retry.
+    When fewer jobs were claimed than wanted, ``next_due_in`` is the time until the next job,
+    of whatever queue, is due (None: none is waiting for a time) and ``drained`` says that
+    nothing of these queues is running, due, or on its way to a retry.
     """
 
     claims: tuple[Claim, ...] = ()

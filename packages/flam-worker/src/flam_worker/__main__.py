@@ -60,9 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given)
     except FlamError as error:
-        code = exit_code(error)
+        code = _refuse(str(error), exit_code(error))
         _announce(given.ready_fd, code)
-        return _refuse(str(error), code)
+        return code
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -78,6 +78,7 @@ def _run(given: argparse.Namespace) -> int:
         queues=tuple(dict.fromkeys(given.queue)) if given.queue else None,
         drain=given.drain,
         supervisor=new_id(),
+        background=given.ready_fd is not None,
     )
     open_store(settings.store_url, config=settings.config()).close()
     return Supervisor(settings, lambda pids: _announce(given.ready_fd, pids)).run()

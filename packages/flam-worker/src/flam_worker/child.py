@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import attrs
 
@@ -17,6 +17,7 @@ from flam_worker.loop import Worker
 from flam_worker.orders import Inbox
 from flam_worker.settings import Settings
 from flam_worker.signals import Signals
+from flam_worker.succession import succeed
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +52,14 @@ class Child:
 
 
 def fork_worker(settings: Settings, siblings: Sequence[Child]) -> Child:
-    """Fork a worker, which returns from here only in the supervisor."""
-    orders_read, orders_write = os.pipe()
-    ready_read, ready_write = os.pipe()
-    os.set_blocking(ready_read, False)
-    os.set_blocking(orders_write, False)
-    pid = os.fork()
+    """Fork a worker, which returns from here only in the supervisor. OSError if none can be."""
+    with ExitStack() as undo:
+        orders_read, orders_write = _pipe(undo)
+        ready_read, ready_write = _pipe(undo)
+        os.set_blocking(ready_read, False)
+        os.set_blocking(orders_write, False)
+        pid = os.fork()
+        undo.pop_all()
     if pid:
         os.close(orders_read)
         os.close(ready_write)
@@ -71,6 +74,13 @@ def fork_worker(settings: Settings, siblings: Sequence[Child]) -> Child:
         os._exit(code)
 
 
+def _pipe(undo: ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for fd in ends:
+        undo.callback(os.close, fd)
+    return ends
+
+
 def _live(settings: Settings, orders: int, ready: int) -> int:
     """The worker's whole life; its exit code. Here, and nowhere else, any error is caught."""
     kernel.adopt_orphans()
@@ -82,6 +92,8 @@ def _live(settings: Settings, orders: int, ready: int) -> int:
             os.write(ready, _READY)
             worker.run()
             worker.leave()
+        if inbox.bereft and settings.background:
+            succeed(settings)
     except FlamError as error:
         log.error("%s", error)
         return exit_code(error)

@@ -36,8 +36,10 @@ class Footprint:
         self._fd = os.open(folder / worker_id, flags, 0o600)
 
     def note(self, seq: int, attempt: int, pid: int) -> None:
+        """Record the process. Without a record there are still its other traces."""
         record = f"{seq} {attempt} {pid} {born(pid) or '-'}"
-        os.pwrite(self._fd, record.ljust(_SIZE).encode(), 0)
+        with suppress(OSError):
+            os.pwrite(self._fd, record.ljust(_SIZE).encode(), 0)
 
     def close(self) -> None:
         os.close(self._fd)

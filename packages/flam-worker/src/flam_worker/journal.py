@@ -20,6 +20,7 @@ class _OneLine(logging.Formatter):
 
 
 def begin(level: int = logging.INFO) -> None:
+    logging.raiseExceptions = False  # a full disk under the log is no reason to fail
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(process)d %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
@@ -31,10 +32,17 @@ def keep_short(path: Path) -> None:
     The pool's processes share the file and append to it, so it is emptied in place.
     """
     found = os.fstat(2)
-    if not stat.S_ISREG(found.st_mode) or found.st_size < _MAX_BYTES:
+    if not stat.S_ISREG(found.st_mode) or found.st_size < _MAX_BYTES or not _is(found, path):
         return
     older = path.with_suffix(".log.1")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with path.open("rb") as whole, open(os.open(older, flags, 0o600), "wb") as copy:
         copy.write(whole.read(found.st_size))
     os.ftruncate(2, 0)
+
+
+def _is(found: os.stat_result, path: Path) -> bool:
+    try:
+        return os.path.samestat(found, path.lstat())
+    except OSError:
+        return False

@@ -24,6 +24,12 @@ def adopt_orphans() -> bool:
     return int(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) == 0
 
 
+def leave_orphans() -> None:
+    """Take ``adopt_orphans`` back."""
+    if sys.platform == "linux":
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
 def punch_hole(fd: int, offset: int, length: int) -> bool:
     """Give the blocks of a stretch of a file back, which then reads as zeros.
 

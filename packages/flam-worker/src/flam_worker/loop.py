@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
-from flam_store import Claim, Config, Store
+from flam_store import Claim, Config, Store, faults
 from flam_store.errors import StoreBusy, StoreError, StoreFull
 from flam_store.names import new_id
 from flam_store.outcome import Result
@@ -97,7 +97,9 @@ class Worker:
     def _work(self, claim: Claim) -> Result:
         job = claim.job
         log.info("job %s: attempt %s started", job.id, claim.attempt)
+        faults.reach("claimed")
         end, output_bytes = self._run(claim)
+        faults.reach("exited")
         outcome = decide(end, job, random.uniform(-1, 1))
         log.info("job %s: attempt %s %s", job.id, claim.attempt, told(outcome))
         return Result(
@@ -117,7 +119,7 @@ class Worker:
         attention = executor.Attention(
             fds=self._inbox.fds,
             look=lambda: self._look(claim),
-            started=lambda pid: self._footprint.note(job.seq, claim.attempt, pid),
+            started=lambda pid: self._started(claim, pid),
         )
         try:
             capture = Capture(self._logs, job.seq, claim.attempt, self._config.log_max_bytes)
@@ -128,6 +130,10 @@ class Worker:
         finally:
             output_bytes = capture.finish()
         return end, output_bytes
+
+    def _started(self, claim: Claim, pid: int) -> None:
+        faults.reach("spawned")
+        self._footprint.note(claim.job.seq, claim.attempt, pid)
 
     def _look(self, claim: Claim) -> executor.Look:
         """Attend to orders and to the lease while a command runs."""

@@ -24,6 +24,8 @@ class Inbox:
         self._signals = signals
         self._pipe = pipe
         self._told: Stop | None = None
+        self.bereft = False
+        """Whether the supervisor died without having told the worker to stop."""
         self.fds = (signals.fd, pipe)
         """What can be read when there is something new."""
 
@@ -34,6 +36,7 @@ class Inbox:
         except BlockingIOError:
             return
         if not words:
+            self.bereft = self._told is None
             self._silence()
         if NOW in words:
             self._told = Stop.NOW

@@ -102,7 +102,7 @@ def start_pool(options: PoolOptions) -> tuple[int, ...]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     log_fd = os.open(log_path(home), flags, 0o600)
     try:
-        subprocess.run(
+        started = subprocess.run(
             [*foreground_arguments(options), "--ready-fd", str(write_fd)],
             stdin=subprocess.DEVNULL,
             stdout=log_fd,
@@ -110,16 +110,17 @@ def start_pool(options: PoolOptions) -> tuple[int, ...]:
             env=environment(options),
             pass_fds=(write_fd,),
             start_new_session=True,
-            check=True,
+            check=False,
         )
     finally:
         os.close(log_fd)
         os.close(write_fd)
-    with open(read_fd, "rb") as ready:
+        ready = open(read_fd, "rb")
+    with ready:
         answer = json.loads(ready.readline() or b"null")
     if isinstance(answer, list):
         return tuple(answer)
-    raise PoolNotStarted(answer or NO, log_path(home))
+    raise PoolNotStarted(answer or max(started.returncode, 0) or NO, log_path(home))
 
 
 def stop_pools(store: Store, *, now: bool, timeout_seconds: float | None) -> int:
@@ -128,14 +129,19 @@ def stop_pools(store: Store, *, now: bool, timeout_seconds: float | None) -> int
     Returns how many workers there were. They finish their jobs, or with ``now`` end them and
     put them back. PoolTimeout.
     """
-    present = [record for record in store.workers() if _is_here(record)]
-    if not present:
-        return 0
-    store.request_stop([record.id for record in present], Stop.NOW if now else Stop.GRACEFUL)
-    for record in present:
-        send(record.process, signal.SIGUSR1)
-    _wait_until_gone(present, timeout_seconds)
-    return sum(record.role is Role.WORKER for record in present)
+    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    stopped: set[str] = set()
+    while records := [record for record in store.workers() if record.process.host == host()]:
+        present = [record for record in records if presence(record.process) is Presence.ALIVE]
+        if not present:
+            break
+        # The dead are told too: nobody shall succeed a supervisor that was to stop.
+        store.request_stop([record.id for record in records], Stop.NOW if now else Stop.GRACEFUL)
+        for record in present:
+            send(record.process, signal.SIGUSR1)
+        _wait_until_gone(present, deadline, timeout_seconds)
+        stopped |= {record.id for record in present if record.role is Role.WORKER}
+    return len(stopped)
 
 
 def sightings(records: Iterable[WorkerRecord]) -> list[Sighting]:
@@ -157,13 +163,11 @@ def _state(record: WorkerRecord) -> str:
     return "idle" if record.job is None else "running"
 
 
-def _is_here(record: WorkerRecord) -> bool:
-    return record.process.host == host() and presence(record.process) is Presence.ALIVE
-
-
-def _wait_until_gone(records: list[WorkerRecord], timeout_seconds: float | None) -> None:
-    started = time.monotonic()
-    while left := [record for record in records if _is_here(record)]:
-        if timeout_seconds is not None and time.monotonic() - started > timeout_seconds:
-            raise PoolTimeout(sum(record.role is Role.WORKER for record in left), timeout_seconds)
+def _wait_until_gone(
+    records: list[WorkerRecord], deadline: float | None, timeout_seconds: float | None
+) -> None:
+    while left := [each for each in records if presence(each.process) is Presence.ALIVE]:
+        if deadline is not None and time.monotonic() > deadline:
+            workers = sum(record.role is Role.WORKER for record in left)
+            raise PoolTimeout(workers, timeout_seconds or 0.0)
         time.sleep(_STEP_SECONDS)

@@ -21,7 +21,7 @@ import attrs
 from flam_store import Claim, Store
 from flam_store.outcome import Result
 from flam_store.output import Logs
-from flam_store.worker import WorkerRecord
+from flam_store.worker import Role, WorkerRecord
 from flam_worker import footprint, tree
 from flam_worker.decide import decide
 from flam_worker.end import Crashed
@@ -29,6 +29,9 @@ from flam_worker.environment import cookie
 from flam_worker.identity import Presence, host, presence, send
 
 log = logging.getLogger(__name__)
+
+HEIR = ".heir"
+"""The ending of the file in ``run/`` of the one who succeeds a dead supervisor."""
 
 _GRACE_SECONDS = 2.0
 _KILL_SECONDS = 5.0
@@ -72,14 +75,15 @@ class Recovery:
             if worker_id not in holding:
                 store.forget(worker_id)
                 footprint.erase(self.run_folder, worker_id)
+            footprint.erase(self.run_folder, f"{worker_id}{HEIR}")
 
     def _left(self, record: WorkerRecord) -> str | None:
         """How the worker went away, or None while it has not."""
         found = presence(record.process)
         if found is Presence.GONE:
             return "its worker died"
-        if not self._is_overdue(record):
-            return None
+        if record.role is not Role.WORKER or not self._is_overdue(record):
+            return None  # a supervisor holds no job, so its silence is of no consequence
         if found is Presence.ALIVE and not _kill(record):
             return None
         return "its worker did not renew its lease"

@@ -16,7 +16,10 @@ from flam_store.opening import database_exists
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """``queues`` None: all of them. ``supervisor`` is the id of the pool's supervisor."""
+    """``queues`` None: all of them. ``supervisor`` is the id of the pool's supervisor.
+
+    A pool in the ``background`` has nobody who would start it again should its supervisor die.
+    """
 
     home: Home
     store_url: str
@@ -24,6 +27,7 @@ class Settings:
     queues: tuple[str, ...] | None
     drain: bool
     supervisor: str
+    background: bool = False
 
     @property
     def run_folder(self) -> Path:

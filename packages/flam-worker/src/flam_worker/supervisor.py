@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import attrs
 
-from flam_store.errors import StoreError
+from flam_store.errors import FlamError
 from flam_store.output import Logs
 from flam_store.worker import Registration, Role, Stop
 from flam_worker import journal, kernel, tree
@@ -44,6 +44,20 @@ class _Slot:
     failures: int = 0
     restart_at: float = 0.0
     retired: bool = False
+    ready_pid: int | None = None
+
+    def hear(self) -> None:
+        """Learn whether its worker has registered, also of one that has ended since."""
+        if self.child:
+            self.child.hear()
+            if self.child.ready:
+                self.ready_pid = self.child.pid
+
+    def put_off(self, lived_seconds: float) -> None:
+        """Have it filled again: at once, or after a pause that grows with failures in a row."""
+        self.failures = 0 if lived_seconds > _LIVED_SECONDS else self.failures + 1
+        delay = 0.0 if self.failures <= 1 else 0.1 * 2.0 ** min(self.failures, 16)
+        self.restart_at = time.monotonic() + min(delay, _MOST_RESTART_DELAY_SECONDS)
 
 
 class Supervisor:
@@ -78,6 +92,7 @@ class Supervisor:
         try:
             while not self._is_over():
                 self._step()
+            self._announce()
         finally:
             self._leave()
         return self._exit_code
@@ -88,6 +103,8 @@ class Supervisor:
         if time.monotonic() >= self._look_at or self._signals.take(signal.SIGUSR1):
             self._look_after()
         self._obey()
+        if self._is_over():
+            return
         self._sleep()
         self._signals.drain()
         self._reap()
@@ -100,17 +117,24 @@ class Supervisor:
         for slot in self._slots:
             vacant = slot.child is None and not slot.retired and self._stop is None
             if vacant and time.monotonic() >= slot.restart_at:
-                siblings = [each.child for each in self._slots if each.child]
-                slot.child = fork_worker(self._settings, siblings)
+                self._fill(slot)
+
+    def _fill(self, slot: _Slot) -> None:
+        siblings = [each.child for each in self._slots if each.child]
+        try:
+            slot.child = fork_worker(self._settings, siblings)
+        except OSError as error:
+            log.error("no worker can be started now: %s", error)
+            slot.put_off(0.0)
 
     def _announce(self) -> None:
-        children = [slot.child for slot in self._slots if slot.child]
-        for child in children:
-            child.hear()
-        if self._on_ready and len(children) == len(self._slots) and all(c.ready for c in children):
-            self._on_ready(tuple(child.pid for child in children))
+        for slot in self._slots:
+            slot.hear()
+        pids = tuple(slot.ready_pid for slot in self._slots if slot.ready_pid)
+        if self._on_ready and len(pids) == len(self._slots):
+            self._on_ready(pids)
             self._on_ready = None
-            log.info("ready: %s workers", len(children))
+            log.info("ready: %s workers", len(pids))
 
     def _sleep(self) -> None:
         poller = select.poll()
@@ -141,6 +165,7 @@ class Supervisor:
         for slot in self._slots:
             if slot.child and slot.child.pid in self._ended:
                 code = self._ended.pop(slot.child.pid)
+                slot.hear()
                 slot.child.close()
                 self._vacate(slot, slot.child, code)
         self._ended.clear()
@@ -148,16 +173,15 @@ class Supervisor:
     def _vacate(self, slot: _Slot, child: Child, code: int) -> None:
         slot.child = None
         slot.retired = code == 0 and self._settings.drain
+        if not slot.retired:
+            slot.ready_pid = None
         if code == 0:
             return
         log.warning("worker pid %s ended with %s", child.pid, _told(code))
         if self._on_ready and code > 0:
             self._exit_code = code
             self._ask(Stop.GRACEFUL)
-        lived = time.monotonic() - child.started
-        slot.failures = 0 if lived > _LIVED_SECONDS else slot.failures + 1
-        delay = 0.0 if slot.failures <= 1 else 0.1 * 2.0 ** min(slot.failures, 16)
-        slot.restart_at = time.monotonic() + min(delay, _MOST_RESTART_DELAY_SECONDS)
+        slot.put_off(time.monotonic() - child.started)
         self._look_at = 0.0
 
     def _obey(self) -> None:
@@ -213,11 +237,11 @@ class Supervisor:
             with self._settings.open() as store:
                 orders = store.renew(self._settings.supervisor)
                 self._recovery.sweep(store)
-        except StoreError as error:
+            if not orders.known:
+                self._register()
+        except (FlamError, OSError) as error:
             log.error("%s", error)
             return
-        if not orders.known:
-            self._register()
         if orders.stop is not None:
             self._ask(orders.stop)
         journal.keep_short(log_path(self._settings.home))
@@ -227,9 +251,14 @@ class Supervisor:
             with self._settings.open() as store:
                 self._recovery.sweep(store)
                 store.forget(self._settings.supervisor)
-        except StoreError as error:
+        except (FlamError, OSError) as error:
             log.error("%s", error)
 
 
 def _told(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

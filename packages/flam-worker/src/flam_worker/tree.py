@@ -28,8 +28,9 @@ Processes = dict[int, str]
 class Traces:
     """What the processes of an attempt can be known by.
 
-    ``cookie`` is in their environment unless they cleared it, ``log`` is their output unless
-    they redirected it (its path without links), ``leader`` (pid, born) led the session in which they began, if known.
+    ``cookie`` is in their environment unless they cleared it, ``log`` (a path without links)
+    is their output unless they redirected it, ``leader`` (pid, born) led the session in which
+    they began, if known.
     """
 
     cookie: str
@@ -82,9 +83,12 @@ def end_all(find: Callable[[], Processes], grace_seconds: float, reap: Callable[
     while True:
         reap()
         left = find()
-        if not left and nothing_before:
-            return True
-        nothing_before = not left
+        if not left:
+            if nothing_before:
+                return True
+            nothing_before = True
+            continue
+        nothing_before = False
         waited = time.monotonic() - started
         if waited > grace_seconds + _KILL_PATIENCE_SECONDS:
             return False

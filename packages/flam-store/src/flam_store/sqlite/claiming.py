@@ -10,7 +10,7 @@ from typing import Any, assert_never
 import attrs
 
 from flam_store.clock import span
-from flam_store.job import Claim
+from flam_store.job import Claim, Job
 from flam_store.outcome import Cancelled, Completed, Dead, Failure, Released, Result, Retry
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
@@ -80,10 +80,17 @@ def _claim(db: sqlite3.Connection, worker_id: str, served: str | None, now: int)
         db.execute(SQL["start_attempt"], start)
         (row,) = db.execute(SQL["job_by_seq"], (seq,)).fetchall()
         try:
-            return Claim(job=rows.job(row), attempt=attempt, worker=worker_id)
+            return Claim(job=_runnable(row), attempt=attempt, worker=worker_id)
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
             _bury(db, seq, attempt, f"its row cannot be read: {error}", now)
     return None
+
+
+def _runnable(row: rows.Row) -> Job:
+    job = rows.job(row)
+    if job.command is None and not job.args:
+        raise ValueError("it has no command")
+    return job
 
 
 def _bury(db: sqlite3.Connection, seq: int, attempt: int, problem: str, now: int) -> None:

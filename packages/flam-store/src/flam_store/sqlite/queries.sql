@@ -88,7 +88,7 @@ INSERT INTO attempts (seq, attempt, state, worker, due_at, started_at)
 VALUES (:seq, :attempt, 'running', :worker, :due_at, :now);
 
 -- name: is_worker
-SELECT 1 FROM workers WHERE id = ?;
+SELECT 1 FROM workers WHERE id = ? AND role = 'worker';
 
 -- name: settle_job
 UPDATE jobs SET state = :state, ready = :ready, run_at = coalesce(:run_at, run_at),

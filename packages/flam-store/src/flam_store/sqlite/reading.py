@@ -26,7 +26,7 @@ def job(db: sqlite3.Connection, job_id: str) -> Job:
 
 def job_by_seq(db: sqlite3.Connection, seq: int) -> Job:
     (row,) = db.execute(SQL["job_by_seq"], (seq,)).fetchall()
-    return rows.job(row)
+    return rows.job_as_far_as_readable(row)
 
 
 def seq_of(db: sqlite3.Connection, job_id: str) -> int:
@@ -70,7 +70,9 @@ def page(db: sqlite3.Connection, which: JobFilter, limit: int, after: str | None
     else:
         found = db.execute(SQL["jobs_newest"], asked).fetchall()
     shown = found[:limit] if limit else found
-    return Page(jobs=tuple(rows.job(row) for row in shown), more=len(found) > len(shown))
+    return Page(
+        jobs=tuple(rows.job_as_far_as_readable(row) for row in shown), more=len(found) > len(shown)
+    )
 
 
 def overview(db: sqlite3.Connection, now: int) -> Overview:

@@ -15,6 +15,12 @@ from flam_store.worker import ProcessId, Role, Stop, WorkerRecord
 
 Row = Sequence[Any]
 
+_OPTIONS, _TIMES = 6, (14, 15, 16)
+"""Where these stand in a row of ``job_rows``."""
+
+_END_OF_TIME = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+
 
 def packed(value: object) -> str:
     """Compact JSON."""
@@ -79,7 +85,7 @@ def job(row: Row) -> Job:
     (seq, id_, state, queue, priority, command, options, attempts, attempt, max_retries,
      backoff_base, backoff_max, backoff_jitter, timeout_ms, created_at, updated_at, run_at,
      exit_code, error, unique_key, after, labels) = row  # fmt: skip
-    rare: dict[str, Any] = json.loads(options) if options else {}
+    rare = _rare(options)
     args = rare.get("args")
     return Job(
         seq=seq,
@@ -108,6 +114,33 @@ def job(row: Row) -> Job:
         unique_key=unique_key,
         labels={} if labels == "{}" else json.loads(labels),
     )
+
+
+def _rare(options: str | None) -> dict[str, Any]:
+    """The options of a job; ValueError when another program has spoilt them."""
+    rare = json.loads(options) if options else {}
+    if not isinstance(rare, dict):
+        raise ValueError("its options are no object")
+    texts = [rare.get("cwd", ""), rare.get("stdin", ""), *rare.get("args", ())]
+    texts += rare.get("env", {}).values()
+    if not all(type(text) is str for text in texts):
+        raise ValueError("its options are no texts")
+    return rare
+
+
+def job_as_far_as_readable(row: Row) -> Job:
+    """A job for looking at, also from a row that another program has spoilt.
+
+    What cannot be read of its options is left out, and times are kept within the calendar.
+    """
+    try:
+        return job(row)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        spoilt = list(row)
+        spoilt[_OPTIONS] = None
+        for place in _TIMES:
+            spoilt[place] = min(max(spoilt[place], 0), _END_OF_TIME)
+        return job(spoilt)
 
 
 def attempt(row: Row) -> Attempt:

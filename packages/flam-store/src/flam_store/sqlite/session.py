@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
+from flam_store import faults
 from flam_store.errors import StoreLost, StoreMisused
 from flam_store.sqlite.connection import close_database, memory_database, open_database, patiently
 from flam_store.sqlite.gate import Gate
@@ -136,7 +137,9 @@ class Session:
         try:
             patiently(lambda: db.execute("BEGIN IMMEDIATE"), self.place, self._patience)
             answer = change(db)
+            faults.reach("committing")
             db.execute("COMMIT")
+            faults.reach("committed")
         except sqlite3.Error as error:
             self._lost = primary_code(error) == sqlite3.SQLITE_IOERR
             raise translated(error, self.place) from error

@@ -56,6 +56,7 @@ CREATE TABLE attempts (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX attempts_running ON attempts (worker) WHERE state = 'running';
+CREATE INDEX attempts_by_start ON attempts (started_at);
 
 -- A child waits for its parents. parent_id outlives a parent that was purged.
 CREATE TABLE dependencies (

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from importlib.resources import files
+
+import pytest
+
+import flam_store
+from flam_store import Store, StoreReader, errors
+from flam_store.sqlite.engine import SqliteStore
+
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(flam_store.__path__, "flam_store.")
+    if not module.name.endswith("__main__")
+)
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (files("flam_store") / "py.typed").is_file()
+
+
+def test_every_public_name_is_there() -> None:
+    for name in flam_store.__all__:
+        assert hasattr(flam_store, name)
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import flam_store", "import flam_store.sqlite.engine", "import flam_store.testing.clock"],
+)
+def test_an_import_loads_nothing_that_it_does_not_need(statement: str) -> None:
+    heavy = {"cattrs", "platformdirs", "pytest", "hypothesis", "difflib", "asyncio", "logging",
+             "subprocess", "importlib.metadata", "uuid", "psutil", "typer"}  # fmt: skip
+    assert not heavy & loaded_by(statement)
+
+
+def test_the_conformance_suite_asks_for_pytest_and_the_clock_does_not() -> None:
+    assert "pytest" in loaded_by("import flam_store.testing.conformance")
+    assert "pytest" not in loaded_by("import flam_store.testing.clock, flam_store.testing.given")
+
+
+def drawn() -> dict[str, str]:
+    """The tree in the docstring of the errors: each name with its parent's."""
+    parents: dict[str, str] = {}
+    path: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        found = re.match(
+            r"((?:\u2502   |    )*)(?:\u251c\u2500\u2500 |\u2514\u2500\u2500 )(\w+)", line
+        )
+        if line == "FlamError":
+            path = [line]
+        elif found and path:
+            depth = len(found[1]) // 4 + 1
+            path = [*path[:depth], found[2]]
+            parents[found[2]] = path[depth - 1]
+    return parents
+
+
+def test_the_tree_of_errors_is_the_one_that_is_drawn() -> None:
+    classes = {name: value for name, value in vars(errors).items()
+               if inspect.isclass(value) and issubclass(value, errors.FlamError)}  # fmt: skip
+    real = {
+        name: value.mro()[1].__name__
+        for name, value in classes.items()
+        if value is not errors.FlamError
+    }
+    assert drawn() == real
+
+
+def test_the_engine_has_every_verb_with_the_same_parameters() -> None:
+    verbs = {
+        name: verb
+        for protocol in (StoreReader, Store)
+        for name, verb in vars(protocol).items()
+        if inspect.isfunction(verb) and not name.startswith("_")
+    }
+    assert len(verbs) >= 20
+    for name, verb in verbs.items():
+        assert verb.__doc__, name
+        theirs = inspect.signature(getattr(SqliteStore, name)).parameters
+        assert str(list(theirs.values())) == str(list(inspect.signature(verb).parameters.values()))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_says_what_its_subject_is_and_its_examples_hold(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__doc__
+    assert doctest.testmod(module).failed == 0

@@ -1,0 +1,161 @@
+"""No public function disturbs the locks of a store that this process has open."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing, suppress
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from forking import Children, Signpost
+
+from flam_store import (
+    Config,
+    config_file,
+    home,
+    open_store,
+    opening,
+    output,
+    text,
+)
+from flam_store.errors import FlamError
+from flam_store.home import Home
+from flam_store.sqlite.gate import Gate
+from flam_store.testing.given import spec
+
+
+def uses(path: Path) -> dict[str, Callable[[], Any]]:
+    """Every public function of the modules that touch files, used on the data directory."""
+    place = Home(path=path.parent)
+    logs = output.Logs(path.parent / "logs")
+    file = place.config_path
+    url = f"sqlite:///{path}"
+
+    def log() -> int:
+        with suppress(FileExistsError):
+            os.close(logs.create(1, 1))
+        return logs.open(1, 1)
+
+    def with_log(use: Callable[[int], Any]) -> Any:
+        fd = log()
+        try:
+            return use(fd)
+        finally:
+            os.close(fd)
+
+    return {
+        "read_config": lambda: config_file.read_config(file),
+        "explicit": lambda: config_file.explicit(file),
+        "set_value": lambda: config_file.set_value(file, "max_retries", "4"),
+        "unset_value": lambda: config_file.unset_value(file, "max_retries"),
+        "working_directory": home.working_directory,
+        "find_home": lambda: home.find_home(flag=None, environ={}, cwd=path.parent),
+        "Home.resolve_store_url": lambda: place.resolve_store_url(Config(), {}),
+        "Home.ensure": place.ensure,
+        "Home.check": place.check,
+        "open_store": lambda: open_store(url, create=False).close(),
+        "without_password": lambda: opening.without_password(url),
+        "database_exists": lambda: opening.database_exists(url),
+        "cut_mark": lambda: output.cut_mark(3),
+        "read_from": lambda: with_log(lambda fd: output.read_from(fd, 0)),
+        "pieces": lambda: with_log(lambda fd: list(output.pieces(fd))),
+        "last_lines": lambda: with_log(lambda fd: output.last_lines(fd, 3)),
+        "Logs.path_of": lambda: logs.path_of(1, 1),
+        "Logs.create": log_closed(log),
+        "Logs.open": log_closed(log),
+        "Logs.remove": lambda: logs.remove((1, 2)),
+        "Gate": lambda: Gate(str(path)).close(),
+    }
+
+
+def log_closed(log: Callable[[], int]) -> Callable[[], None]:
+    return lambda: os.close(log())
+
+
+def public(module: ModuleType) -> set[str]:
+    """The functions, and the methods of classes, that a module calls its own."""
+    names = set()
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", "") != module.__name__:
+            continue
+        if inspect.isfunction(value):
+            names.add(name)
+        if inspect.isclass(value) and name in ("Home", "Logs"):
+            names |= {f"{name}.{method}" for method, it in vars(value).items()
+                      if inspect.isfunction(it) and not method.startswith("_")}  # fmt: skip
+    return names
+
+
+def test_every_public_function_that_touches_files_is_used_here(path: Path) -> None:
+    there = set().union(*map(public, (config_file, home, opening, output)))
+    assert there <= set(uses(path))
+
+
+def test_an_open_transaction_keeps_its_locks_whatever_is_called(
+    tmp_path: Path, children: Children
+) -> None:
+    directory = tmp_path / "home"
+    directory.mkdir(mode=0o700)
+    path = directory / "queue.db"
+    ready, go_on = Signpost(), Signpost()
+
+    def hold_and_use() -> int:
+        with open_store(f"sqlite:///{path}") as store:
+            db = store._session._db  # type: ignore[attr-defined]
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("INSERT INTO queues (name) VALUES ('held')")
+            for use in uses(path).values():
+                use()
+            with suppress(FlamError):
+                open_store(f"sqlite:///{tmp_path}/missing.db", create=False).close()
+            text.visible(str(path.stat()))
+            ready.reach()
+            go_on.until_reached()
+            db.execute("COMMIT")
+            return store.enqueue(spec("j")).seq
+
+    child = children.start(hold_and_use)
+    ready.until_reached()
+    with (
+        closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other,
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        other.execute("BEGIN IMMEDIATE")
+    # Had the holder lost its locks, the last to close would have taken the -wal away.
+    assert os.path.exists(f"{path}-wal")
+    go_on.reach()
+    assert child.answer() == 1
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name FROM queues").fetchall() == [("held",)]
+    ready.close()
+    go_on.close()
+
+
+@pytest.mark.parametrize("verb", ["overview", "wait", "tidy", "second handle"])
+def test_an_acknowledged_job_survives_everything_that_a_process_does_with_its_store(
+    verb: str, path: Path, children: Children
+) -> None:
+    def use() -> None:
+        store = open_store(f"sqlite:///{path}")
+        store.enqueue(spec("a"))
+        match verb:
+            case "overview":
+                store.overview()
+            case "wait":
+                store.wait(timedelta(0))
+            case "tidy":
+                store.tidy()
+            case "second handle":
+                open_store(f"sqlite:///{path}").close()
+        store.enqueue(spec("b"))
+        os._exit(0)  # no close
+
+    assert children.start(use).wait() == 0
+    with open_store(f"sqlite:///{path}") as store:
+        assert [job.id for job in store.jobs().jobs] == ["b", "a"]

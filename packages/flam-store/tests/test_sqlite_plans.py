@@ -1,0 +1,145 @@
+"""How SQLite finds what a statement asks for: pinned, so that no verb slows down as rows grow."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from flam_store import JobFilter, State, Store, open_store
+from flam_store.sqlite.connection import memory_database
+from flam_store.sqlite.queries import SQL
+from flam_store.testing.clock import FakeClock
+from flam_store.testing.given import OUTCOMES, WORKER, registration, result, run, spec
+
+
+@pytest.fixture
+def db() -> Iterator[sqlite3.Connection]:
+    with closing(memory_database()) as db:
+        yield db
+
+
+def plan(db: sqlite3.Connection, name: str) -> list[str]:
+    sql = SQL[name]
+    named = dict.fromkeys(re.findall(r":(\w+)", sql))
+    values = named or (None,) * sql.count("?")
+    return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+
+
+def test_a_claim_walks_its_index_and_sorts_only_the_heads(db: sqlite3.Connection) -> None:
+    steps = plan(db, "choose")
+    of_jobs = [step for step in steps if re.match(r"(SCAN|SEARCH) jobs", step)]
+    assert of_jobs == [
+        "SCAN jobs USING INDEX jobs_ready",  # its first row
+        "SEARCH jobs USING INDEX jobs_ready (queue>?)",
+        "SEARCH jobs USING INDEX jobs_ready (queue=?)",
+    ]
+    assert [step for step in steps if "head" in step] == [
+        "SEARCH head USING INTEGER PRIMARY KEY (rowid=?)"
+    ]
+    assert sum("TEMP B-TREE" in step for step in steps) == 1
+    assert steps[-1] == "USE TEMP B-TREE FOR ORDER BY"
+
+
+@pytest.mark.parametrize("name", ["promote_due", "next_due", "oldest_due"])
+def test_what_is_due_is_found_by_its_index(db: sqlite3.Connection, name: str) -> None:
+    steps = plan(db, name)
+    assert "jobs_due (ready=?" in steps[-1]
+    assert not any("SCAN" in step or "TEMP B-TREE" in step for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("seq_of", "sqlite_autoindex_jobs_1 (id=?)"),
+        ("job_by_seq", "INTEGER PRIMARY KEY (rowid=?)"),
+        ("state_of", "sqlite_autoindex_jobs_1 (id=?)"),
+        ("jobs_in_state", "jobs_by_state (state=? AND seq<?)"),
+        ("jobs_newest", "INTEGER PRIMARY KEY (rowid<?)"),
+        ("purgeable", "jobs_by_state (state=?)"),
+        ("key_holder", "jobs_unique_key (unique_key=?)"),
+        ("settle_job", "INTEGER PRIMARY KEY (rowid=?)"),
+        ("running", "attempts_running"),
+        ("cancelled_of", "attempts_running (worker=?)"),
+    ],
+)
+def test_a_job_is_found_by_an_index(db: sqlite3.Connection, name: str, index: str) -> None:
+    assert index in plan(db, name)[0]
+
+
+SMALL = {"counters", "queues", "workers", "open", "waits", "want", "json_each", "holding",
+         "sqlite_sequence", "CONSTANT"}  # fmt: skip
+BY_A_PARTIAL_INDEX = {
+    "SCAN jobs USING INDEX jobs_ready",
+    "SCAN attempts USING INDEX attempts_running",
+}
+
+
+@pytest.mark.parametrize("name", sorted(SQL))
+def test_no_statement_reads_all_jobs_or_all_attempts(db: sqlite3.Connection, name: str) -> None:
+    for step in plan(db, name):
+        if step.startswith("SCAN ") and step not in BY_A_PARTIAL_INDEX:
+            assert step.split()[1] in SMALL, step
+
+
+def steps_of(store: Store, verb: object) -> int:
+    """How many steps SQLite's machine takes for a verb."""
+    db = store._session._db  # type: ignore[attr-defined]
+    steps = 0
+
+    def counted() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    db.set_progress_handler(counted, 1)
+    verb()  # type: ignore[operator]
+    db.set_progress_handler(None, 0)
+    return steps
+
+
+def costs(path: Path, jobs: int) -> dict[str, int]:
+    clock = FakeClock()
+    with open_store(f"sqlite:///{path}", clock=clock) as store:
+        store.register(registration())
+        for n in range(2):
+            store.enqueue(spec(f"ended{n}"))
+            run(store, OUTCOMES["completed"])
+        store.enqueue_many(spec(f"due{n}", queue=f"q{n % 3}") for n in range(jobs))
+        store.enqueue_many(
+            spec(f"later{n}", priority=9, delay=timedelta(days=1)) for n in range(jobs)
+        )
+        store.enqueue(spec("last"))
+        (claim,) = store.finish((), worker_id=WORKER, want=1).claims
+        given = [result(claim, OUTCOMES["completed"])]
+        verbs = {
+            "finish": lambda: store.finish(given, worker_id=WORKER, want=1),
+            "overview": store.overview,
+            "job": lambda: store.job("last"),
+            "jobs": lambda: store.jobs(limit=1),
+            "jobs_in_state": lambda: store.jobs(JobFilter(states=(State.COMPLETED,)), limit=2),
+            "running": store.running,
+            "workers": store.workers,
+            "enqueue": lambda: store.enqueue(spec("one-more")),
+            "purge": lambda: store.purge(JobFilter(states=(State.COMPLETED,)), limit=1),
+        }
+        return {name: steps_of(store, verb) for name, verb in verbs.items()}
+
+
+def test_no_verb_costs_more_when_there_are_more_jobs(tmp_path: Path) -> None:
+    few, many = costs(tmp_path / "few.db", 10), costs(tmp_path / "many.db", 2_000)
+    for verb, steps in few.items():
+        assert many[verb] <= steps * 1.2 + 10, verb
+
+
+def test_every_statement_is_used() -> None:
+    import flam_store.sqlite
+
+    folder = Path(str(flam_store.sqlite.__file__)).parent
+    code = "".join(file.read_text() for file in folder.glob("*.py"))
+    assert [name for name in SQL if f'SQL["{name}"]' not in code] == []

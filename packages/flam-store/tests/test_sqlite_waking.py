@@ -1,0 +1,143 @@
+"""Waiting handles and what wakes them: bells, and the look for those who ring none."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from forking import Child, Children, until
+
+from flam_store import State, open_store
+from flam_store.sqlite import engine
+from flam_store.testing.given import WORKER, registration, spec, stored_in
+from flam_store.testing.waiting import quiet
+from flam_store.worker import Stop, Woke
+
+LONG = timedelta(seconds=50)
+
+
+def bells(path: Path) -> list[str]:
+    return sorted(os.listdir(f"{path}-bells")) if os.path.exists(f"{path}-bells") else []
+
+
+def waiting(children: Children, path: Path, marker: str = "waits") -> Child:
+    """A process that waits for a bell and looks for nothing else."""
+
+    def wait() -> Woke:
+        engine._LOOK_SECONDS = 3600
+        with open_store(f"sqlite:///{path}") as store:
+            store.register(registration())
+            quiet(store)
+            (path.parent / marker).touch()
+            return store.wait(LONG)
+
+    child = children.start(wait)
+    until((path.parent / marker).exists, "a process that waits")
+    return child
+
+
+def test_an_enqueue_wakes_every_process_that_waits(path: Path, children: Children) -> None:
+    waiters = [waiting(children, path, f"waits{n}") for n in range(3)]
+    assert len(bells(path)) == 3
+    with open_store(f"sqlite:///{path}") as store:
+        store.enqueue(spec("j"))
+        assert [child.answer() for child in waiters] == [Woke.CHANGED] * 3
+    assert bells(path) == []
+
+
+@pytest.mark.parametrize("verb", ["enqueue_many", "request_stop", "retry"])
+def test_what_a_waiting_worker_should_know_wakes_it(
+    verb: str, path: Path, children: Children
+) -> None:
+    with open_store(f"sqlite:///{path}") as store:
+        stored_in(store, State.DEAD)
+    child = waiting(children, path)
+    with open_store(f"sqlite:///{path}") as store:
+        match verb:
+            case "enqueue_many":
+                store.enqueue_many([spec("k")])
+            case "request_stop":
+                store.request_stop([WORKER], Stop.GRACEFUL)
+            case "retry":
+                store.retry("j")
+        assert child.answer() is Woke.CHANGED
+
+
+def test_the_bell_of_a_dead_process_is_taken_away_by_the_next_ring(
+    path: Path, children: Children
+) -> None:
+    waiting(children, path).kill()
+    assert len(bells(path)) == 1
+    with open_store(f"sqlite:///{path}") as store:
+        store.wait(timedelta(0))
+        assert len(bells(path)) == 2
+        store.enqueue(spec("j"))
+        assert len(bells(path)) == 1
+
+
+def test_a_bell_that_is_full_holds_up_nobody(path: Path) -> None:
+    with open_store(f"sqlite:///{path}") as sleeper, open_store(f"sqlite:///{path}") as store:
+        quiet(sleeper)
+        (bell,) = bells(path)
+        fd = os.open(f"{path}-bells/{bell}", os.O_WRONLY | os.O_NONBLOCK)
+        with suppress(BlockingIOError):
+            while os.write(fd, bytes(4096)):
+                pass
+        os.close(fd)
+        store.enqueue(spec("j"))
+        assert sleeper.wait(LONG) is Woke.CHANGED
+
+
+def test_a_ring_wakes_once(path: Path) -> None:
+    with open_store(f"sqlite:///{path}") as sleeper, open_store(f"sqlite:///{path}") as store:
+        quiet(sleeper)
+        store.enqueue(spec("j"))
+        quiet(sleeper)
+        assert sleeper.wait(timedelta(0)) is Woke.TIMEOUT
+
+
+def test_a_writer_that_rings_no_bell_is_noticed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_LOOK_SECONDS", 0.005)
+    with open_store(f"sqlite:///{path}") as sleeper:
+        quiet(sleeper)
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("INSERT INTO queues (name) VALUES ('q')")
+            db.commit()
+        assert sleeper.wait(LONG) is Woke.CHANGED
+        assert sleeper.wait(timedelta(0)) is Woke.TIMEOUT
+
+
+def test_a_writer_that_rings_no_bell_is_noticed_while_waiting(
+    path: Path, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_LOOK_SECONDS", 0.005)
+
+    def wait() -> Woke:
+        with open_store(f"sqlite:///{path}") as sleeper:
+            quiet(sleeper)
+            (path.parent / "waits").touch()
+            return sleeper.wait(LONG)
+
+    child = children.start(wait)
+    until((path.parent / "waits").exists, "a process that waits")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("INSERT INTO queues (name) VALUES ('q')")
+        db.commit()
+    assert child.answer() is Woke.CHANGED
+
+
+def test_a_place_without_room_for_a_bell_is_looked_at(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_LOOK_SECONDS", 0.005)
+    Path(f"{path}-bells").write_bytes(b"")
+    with open_store(f"sqlite:///{path}") as sleeper, open_store(f"sqlite:///{path}") as store:
+        quiet(sleeper)
+        store.enqueue(spec("j"))
+        assert sleeper.wait(LONG) is Woke.CHANGED
