@@ -20,7 +20,7 @@ SPOILT = {
     "env of numbers": ("options", '{"env": {"A": 1}}'),
     "stdin that is a number": ("options", '{"stdin": 3}'),
     "a time beyond the calendar": ("created_at", 9 * 10**18),
-    "a time before the calendar": ("updated_at", -9 * 10**18),
+    "a time before the calendar": ("run_at", -9 * 10**18),
 }
 
 

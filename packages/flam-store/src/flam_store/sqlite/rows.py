@@ -117,14 +117,14 @@ def job(row: Row) -> Job:
 
 
 def _rare(options: str | None) -> dict[str, Any]:
-    """The options of a job; ValueError when another program has spoilt them."""
+    """The options of a job; TypeError when another program has spoilt them."""
     rare = json.loads(options) if options else {}
     if not isinstance(rare, dict):
-        raise ValueError("its options are no object")
+        raise TypeError("its options are no object")
     texts = [rare.get("cwd", ""), rare.get("stdin", ""), *rare.get("args", ())]
     texts += rare.get("env", {}).values()
     if not all(type(text) is str for text in texts):
-        raise ValueError("its options are no texts")
+        raise TypeError("its options are no texts")
     return rare
 
 
