@@ -77,6 +77,7 @@ class Worker:
         """Record results and claim. While the store is busy or full, keep them and try again."""
         while True:
             try:
+                self._attend()
                 turn = self._store.finish(
                     results,
                     worker_id=self.id,

@@ -115,7 +115,7 @@ def start_pool(options: PoolOptions) -> tuple[int, ...]:
     finally:
         os.close(log_fd)
         os.close(write_fd)
-        ready = open(read_fd, "rb")
+        ready = open(read_fd, "rb")  # noqa: SIM115 - to be closed in any case
     with ready:
         answer = json.loads(ready.readline() or b"null")
     if isinstance(answer, list):

@@ -69,7 +69,7 @@ class Recovery:
         return put_back
 
     def _forget(self, store: Store, gone: Iterable[str]) -> None:
-        """Who still holds a job, as its processes could not be ended, is kept for the next sweep."""
+        """Whoever still holds a job, as its processes could not be ended, is kept for later."""
         holding = {claim.worker for claim in store.running()}
         for worker_id in gone:
             if worker_id not in holding:

@@ -1,0 +1,107 @@
+"""One command, run by the executor in a process of its own, as a worker has one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import attrs
+from children import Child, living_descendants
+
+from flam_store.output import Logs
+from flam_worker import executor, kernel
+from flam_worker.capture import Capture
+from flam_worker.end import CalledOff, Cancelled, End
+from flam_worker.executor import Attention, Command, Look
+from flam_worker.signals import Signals
+
+ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+
+
+@attrs.frozen(kw_only=True)
+class Ran:
+    """How a command ended, what it wrote, and which processes it left."""
+
+    end: End
+    output: str
+    left: Sequence[str]
+    looks: int
+
+
+def command(shell: str | None = None, *args: str, **fields: Any) -> Command:
+    """A command of the shell, or with ``shell`` None a program and its arguments."""
+    given: dict[str, Any] = {
+        "shell": shell, "args": args or None, "environment": ENVIRONMENT,
+        "directory": None, "stdin": None, "timeout": None,
+    }  # fmt: skip
+    return Command(**given | fields)
+
+
+def shell(text: str, **fields: Any) -> Command:
+    return command(text, **fields)
+
+
+def program(*args: str, **fields: Any) -> Command:
+    return command(None, *args, **fields)
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def wanted_once(path: Path, end: CalledOff | Cancelled) -> Callable[[], Look]:
+    """Wants that end as soon as there is such a file."""
+
+    def look() -> Look:
+        return Look(wanted=end if path.exists() else None, again_at=time.monotonic() + 0.01)
+
+    return look
+
+
+@attrs.frozen(kw_only=True)
+class Setting:
+    """What is around a command: ``prepare`` and ``fds`` are called in its worker's process."""
+
+    look: Callable[[], Look] = Look
+    prepare: Callable[[], object] = lambda: None
+    fds: Callable[[], tuple[int, ...]] = tuple
+    max_bytes: int = 1 << 20
+
+
+def ran(folder: Path, given: Command, **setting: Any) -> Ran:
+    """Run a command in a forked worker and return what came of it."""
+    child = start(folder, given, **setting)
+    try:
+        answer: Mapping[str, Any] = child.answer()
+    finally:
+        child.close()
+    log = Logs(folder / "logs").path_of(1, 1)
+    return Ran(output=log.read_text(errors="surrogateescape"), **answer)
+
+
+def start(folder: Path, given: Command, **setting: Any) -> Child:
+    around = Setting(**setting)
+    return Child(lambda: _run(folder, given, around))
+
+
+def _run(folder: Path, given: Command, setting: Setting) -> Mapping[str, Any]:
+    setting.prepare()
+    kernel.adopt_orphans()
+    signals, looks = Signals(), 0
+
+    def looking() -> Look:
+        nonlocal looks
+        looks += 1
+        signals.drain()
+        return setting.look()
+
+    capture = Capture(Logs(folder / "logs"), 1, 1, setting.max_bytes)
+    attention = Attention(fds=(signals.fd, *setting.fds()), look=looking, started=lambda pid: None)
+    end = executor.run(given, capture, attention)
+    left = living_descendants()
+    capture.finish()
+    return {"end": end, "left": left, "looks": looks}

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from children import Child, Children, lives, number_in, until
+from pools import Pools
+
+from flam_store import State
+from flam_store.outcome import Dead, Result
+from flam_store.worker import Role
+from flam_worker.decide import failure_of
+from flam_worker.end import Crashed
+from flam_worker.identity import send
+from flam_worker.loop import Worker
+from flam_worker.orders import GRACEFUL, NOW, Inbox
+from flam_worker.settings import Settings
+from flam_worker.signals import Signals
+
+FOREVER = "sleep 1000"
+
+
+class Started:
+    """A worker in a process of its own, and the pipe by which it is told to stop."""
+
+    def __init__(self, pools: Pools, children: Children, words: bytes) -> None:
+        reader, self._writer = os.pipe()
+        os.write(self._writer, words)
+        settings = Settings(
+            home=pools.home, store_url=pools.url, count=1, queues=None, drain=False, supervisor="s"
+        )
+
+        def run() -> Any:
+            inbox = Inbox(Signals(), reader)
+            with settings.open() as store:
+                worker = Worker(settings, settings.config(), store, inbox)
+                worker.register()
+                worker.run()
+                worker.leave()
+            return "left"
+
+        self.child: Child = children.fork(run)
+        os.close(reader)
+
+    def tell(self, word: bytes) -> None:
+        os.write(self._writer, word)
+
+    def left(self) -> bool:
+        return bool(self.child.answer() == "left")
+
+    def close(self) -> None:
+        os.close(self._writer)
+
+
+@contextmanager
+def worker(pools: Pools, children: Children, words: bytes = b"") -> Iterator[Started]:
+    with closing(Started(pools, children, words)) as made:
+        yield made
+
+
+def change(pools: Pools, statement: str) -> None:
+    """Do what the store has no verb for."""
+    with closing(sqlite3.connect(pools.home.database_path, isolation_level=None)) as db:
+        db.execute("PRAGMA busy_timeout = 10000")
+        db.execute(statement)
+
+
+def nudge(pools: Pools) -> None:
+    (record,) = pools.records(Role.WORKER)
+    assert send(record.process, signal.SIGUSR1)
+
+
+def begun(path: Path) -> str:
+    return f"echo $$ > {path}; {FOREVER}"
+
+
+@pytest.mark.parametrize("words", [GRACEFUL, NOW])
+def test_a_worker_that_was_told_to_stop_before_its_first_turn_takes_no_job(
+    pools: Pools, children: Children, words: bytes
+) -> None:
+    job = pools.enqueue("true")
+    with worker(pools, children, words) as started:
+        assert started.left()
+    assert (pools.job(job).state, pools.history(job)) == (State.PENDING, [])
+    assert pools.records() == ()
+
+
+def test_a_worker_that_is_told_to_stop_at_once_puts_its_job_back(
+    pools: Pools, children: Children, tmp_path: Path
+) -> None:
+    job = pools.enqueue(begun(tmp_path / "pid"))
+    with worker(pools, children) as started:
+        pid = number_in(tmp_path / "pid")
+        started.tell(NOW)
+        assert started.left()
+    assert not lives(pid)
+    assert (pools.job(job).state, pools.job(job).attempts) == (State.PENDING, 0)
+
+
+def test_a_cancelled_job_is_ended_when_its_worker_is_told_to_look(
+    pools: Pools, children: Children, tmp_path: Path
+) -> None:
+    job = pools.enqueue(begun(tmp_path / "pid"))
+    with worker(pools, children) as started:
+        pid = number_in(tmp_path / "pid")
+        change(pools, "UPDATE attempts SET cancel_requested_at = 1")
+        nudge(pools)
+        pools.wait_for(job, State.CANCELLED)
+        assert not lives(pid)
+        after = pools.enqueue("true")
+        pools.wait_for(after)
+        started.tell(GRACEFUL)
+        assert started.left()
+    assert pools.history(job) == ["cancelled"]
+
+
+def test_a_worker_that_was_taken_for_lost_ends_its_command_and_changes_nothing(
+    pools: Pools, children: Children, tmp_path: Path
+) -> None:
+    job = pools.enqueue(begun(tmp_path / "pid"), max_retries=0)
+    with worker(pools, children) as started:
+        pid = number_in(tmp_path / "pid")
+        with pools.store() as store:
+            (claim,) = store.running()
+            outcome = Dead(failure=failure_of(Crashed("taken for lost")))
+            result = Result(seq=claim.job.seq, attempt=claim.attempt, outcome=outcome)
+            assert store.finish([result], worker_id=claim.worker).refused == ()
+            (record,) = store.workers()
+            store.forget(record.id)
+        assert send(record.process, signal.SIGUSR1)
+        until(lambda: not lives(pid), "the end of the command")
+        after = pools.enqueue("true")
+        pools.wait_for(after)
+        started.tell(GRACEFUL)
+        assert started.left()
+    assert (pools.job(job).state, pools.history(job)) == (State.DEAD, ["crashed"])
+
+
+def test_an_idle_worker_that_is_unknown_registers_again(pools: Pools, children: Children) -> None:
+    pools.configure(lease_seconds=3)
+    first = pools.enqueue("true")
+    with worker(pools, children) as started:
+        pools.wait_for(first)
+        until(lambda: pools.records()[0].job is None)
+        change(pools, "DELETE FROM workers")
+        until(pools.records, "the worker's record")
+        second = pools.enqueue("true")
+        pools.wait_for(second)
+        started.tell(GRACEFUL)
+        assert started.left()
+
+
+def test_a_worker_keeps_its_results_while_nobody_can_write(
+    pools: Pools, children: Children, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    job = pools.enqueue(f"echo $$ > {tmp_path / 'pid'}; while [ ! -e {go} ]; do sleep 0.01; done")
+    with worker(pools, children) as started:
+        pid = number_in(tmp_path / "pid")
+        with closing(sqlite3.connect(pools.home.database_path, isolation_level=None)) as db:
+            db.execute("PRAGMA busy_timeout = 10000")
+            db.execute("BEGIN IMMEDIATE")
+            go.touch()
+            until(lambda: not lives(pid), "the end of the command")
+            db.execute("ROLLBACK")
+        pools.wait_for(job)
+        started.tell(GRACEFUL)
+        assert started.left()
+    assert pools.history(job) == ["completed"]
+
+
+def test_output_that_cannot_be_kept_is_an_end_and_no_crash(
+    pools: Pools, children: Children
+) -> None:
+    (pools.home.logs_path / "000").write_text("in the way of a folder")
+    job = pools.enqueue("true", max_retries=0)
+    with worker(pools, children) as started:
+        pools.wait_for(job, State.DEAD)
+        started.tell(GRACEFUL)
+        assert started.left()
+    (attempt,) = pools.attempts(job)
+    assert attempt.cause == "not started"
+    assert "output" in str(attempt.error)
+
+
+def test_how_much_was_written_is_recorded_also_beyond_what_is_kept(
+    pools: Pools, children: Children
+) -> None:
+    pools.configure(log_max_bytes=512)
+    job = pools.enqueue("printf 12345; head -c 5000 /dev/zero")
+    with worker(pools, children) as started:
+        pools.wait_for(job)
+        started.tell(GRACEFUL)
+        assert started.left()
+    assert pools.attempts(job)[0].output_bytes == 5005
