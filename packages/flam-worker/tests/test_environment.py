@@ -5,18 +5,18 @@ import sys
 import pytest
 from jobs import claim
 
-from flam_worker.environment import COOKIE, cookie, job_environment
+from flam_worker.environment import COOKIE, cookie, inherited, job_environment
 
 PLAIN = {"PATH": "/bin", "LANG": "C.UTF-8", "HOME": "/home/someone", "PGHOST": "db", "PGUSER": "u"}
 
 
 def passed(name: str, value: str = "x") -> bool:
     """Whether a variable of the worker reaches its jobs."""
-    return job_environment(claim(), {**PLAIN, name: value}).get(name) == value
+    return job_environment(claim(), inherited({**PLAIN, name: value})).get(name) == value
 
 
 def test_a_job_knows_which_one_it_is() -> None:
-    made = job_environment(claim(attempt=4, id="thumb-17", queue="images"), {})
+    made = job_environment(claim(attempt=4, id="thumb-17", queue="images"), inherited({}))
     assert made == {
         "FLAM_JOB_ID": "thumb-17", "FLAM_ATTEMPT": "4", "FLAM_QUEUE": "images",
         COOKIE: cookie(claim(attempt=4)),
@@ -24,14 +24,14 @@ def test_a_job_knows_which_one_it_is() -> None:
 
 
 def test_what_the_worker_has_passes_on() -> None:
-    made = job_environment(claim(), PLAIN)
+    made = job_environment(claim(), inherited(PLAIN))
     assert {name: made[name] for name in PLAIN} == PLAIN
 
 
 def test_the_worker_s_own_environment_stays_as_it_is() -> None:
     worker = {**PLAIN, "FLAM_STORE_URL": "secret", "LD_LIBRARY_PATH_ORIG": "/x"}
     before = dict(worker)
-    job_environment(claim(env={"PATH": "/other"}), worker)
+    job_environment(claim(env={"PATH": "/other"}), inherited(worker))
     assert worker == before
 
 
@@ -74,19 +74,23 @@ def test_the_data_directory_passes_on() -> None:
 
 
 def test_the_spec_goes_before_what_is_inherited() -> None:
-    made = job_environment(claim(env={"PATH": "/opt/bin", "NEW": "", "PGPASSWORD": "own"}), PLAIN)
+    made = job_environment(
+        claim(env={"PATH": "/opt/bin", "NEW": "", "PGPASSWORD": "own"}), inherited(PLAIN)
+    )
     assert (made["PATH"], made["NEW"], made["PGPASSWORD"]) == ("/opt/bin", "", "own")
 
 
 def test_no_spec_can_hide_which_job_it_is() -> None:
     names = ("FLAM_JOB_ID", "FLAM_ATTEMPT", "FLAM_QUEUE", COOKIE)
-    made = job_environment(claim(env=dict.fromkeys(names, "forged")), PLAIN)
+    made = job_environment(claim(env=dict.fromkeys(names, "forged")), inherited(PLAIN))
     assert "forged" not in made.values()
 
 
 def test_what_an_outer_job_was_given_does_not_reach_an_inner_one() -> None:
-    outer = job_environment(claim(attempt=3, worker="outer", id="outer"), PLAIN)
-    assert job_environment(claim(id="inner"), outer) == job_environment(claim(id="inner"), PLAIN)
+    outer = job_environment(claim(attempt=3, worker="outer", id="outer"), inherited(PLAIN))
+    assert job_environment(claim(id="inner"), inherited(outer)) == job_environment(
+        claim(id="inner"), inherited(PLAIN)
+    )
 
 
 def test_a_cookie_is_another_for_every_attempt() -> None:
@@ -99,7 +103,7 @@ def test_a_frozen_worker_gives_back_the_search_path_that_its_bundle_replaced(
 ) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     bundled = {"LD_LIBRARY_PATH": "/bundle", "LD_LIBRARY_PATH_ORIG": "/usr/local/lib"}
-    made = job_environment(claim(), {**PLAIN, **bundled})
+    made = job_environment(claim(), inherited({**PLAIN, **bundled}))
     assert made["LD_LIBRARY_PATH"] == "/usr/local/lib"
     assert "LD_LIBRARY_PATH_ORIG" not in made
 
@@ -111,7 +115,10 @@ def test_a_frozen_worker_passes_on_no_search_path_where_there_was_none(
 ) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     bundled = {name: "/bundle"} | {name + ending: value for ending, value in original.items()}
-    assert not set(job_environment(claim(), {**PLAIN, **bundled})) & {name, f"{name}_ORIG"}
+    assert not set(job_environment(claim(), inherited({**PLAIN, **bundled}))) & {
+        name,
+        f"{name}_ORIG",
+    }
 
 
 def test_a_worker_that_is_not_frozen_leaves_search_paths_alone() -> None:

@@ -5,11 +5,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
-from children import Children
+from children import Children, until
 
 from flam_worker.footprint import Footprint, Step, erase, last_step
-from flam_worker.identity import born
+from flam_worker.identity import born, instant
 
 
 @pytest.fixture
@@ -29,7 +30,29 @@ def test_the_last_step_is_read_as_it_was_noted(
 ) -> None:
     pid = children.sleeping().pid
     footprint.note(12, 3, pid)
-    assert last_step(folder, "worker-1") == Step(seq=12, attempt=3, pid=pid, born=str(born(pid)))
+    step = last_step(folder, "worker-1")
+    assert step is not None
+    then = str(born(pid))
+    assert step == Step(seq=12, attempt=3, pid=pid, born=then, seen=step.seen)
+    assert float(then) <= float(step.seen) <= float(instant())
+
+
+def test_a_process_that_is_seen_again_is_the_same_at_a_later_time(
+    folder: Path, footprint: Footprint
+) -> None:
+    footprint.note(1, 1, os.getpid())
+    before = last_step(folder, "worker-1")
+
+    def seen_later() -> bool:
+        footprint.see()
+        return last_step(folder, "worker-1") != before
+
+    until(seen_later)
+    after = last_step(folder, "worker-1")
+    assert before is not None
+    assert after is not None
+    assert attrs.evolve(after, seen=before.seen) == before
+    assert float(after.seen) > float(before.seen)
 
 
 def test_a_later_step_takes_the_place_of_an_earlier_longer_one(
@@ -44,7 +67,9 @@ def test_a_later_step_takes_the_place_of_an_earlier_longer_one(
 
 def test_a_process_that_has_ended_has_no_birth(folder: Path, footprint: Footprint) -> None:
     footprint.note(1, 1, 2**22 + 9)
-    assert last_step(folder, "worker-1") == Step(seq=1, attempt=1, pid=2**22 + 9, born="-")
+    step = last_step(folder, "worker-1")
+    assert step is not None
+    assert (step.pid, step.born) == (2**22 + 9, "-")
 
 
 def test_a_worker_that_has_started_nothing_left_nothing(folder: Path, footprint: Footprint) -> None:
@@ -54,7 +79,7 @@ def test_a_worker_that_has_started_nothing_left_nothing(folder: Path, footprint:
 
 
 @pytest.mark.parametrize(
-    "content", [b"junk", b"1 2 three 4", b"1 2 3", b"1 2 3 4 5", b"\xff\x00 1"]
+    "content", [b"junk", b"1 2 three 4 5", b"1 2 3", b"1 2 3 4 5 6", b"\xff\x00 1"]
 )
 def test_what_cannot_be_read_is_nothing(folder: Path, content: bytes) -> None:
     folder.mkdir()

@@ -14,7 +14,8 @@ from children import Children, lives, number_in, until
 
 from flam_worker import tree
 from flam_worker.environment import COOKIE
-from flam_worker.identity import born
+from flam_worker.footprint import Step
+from flam_worker.identity import born, instant
 from flam_worker.tree import Processes, Traces, descendants, end_all, found_by
 
 MARK = "worker-1:7:1"
@@ -50,6 +51,11 @@ def script(children: Children, text: str, **more: Any) -> subprocess.Popen[bytes
     return children.program(["sh", "-c", text], start_new_session=True, **more)
 
 
+def step(pid: int, then: str) -> Step:
+    """A leader that was seen just now."""
+    return Step(seq=1, attempt=1, pid=pid, born=then, seen=instant())
+
+
 # Finding
 
 
@@ -75,7 +81,7 @@ def test_the_leader_alone_is_a_trace(
     children: Children, traces: Traces, bystanders: list[int]
 ) -> None:
     pid = children.sleeping(environment=BARE, start_new_session=True).pid
-    leader = (pid, str(born(pid)))
+    leader = step(pid, str(born(pid)))
     assert found_by(attrs.evolve(traces, leader=leader)) == of(pid)
 
 
@@ -86,16 +92,29 @@ def test_the_session_of_a_leader_that_has_ended_is_a_trace(
     text = f"env -i sleep 1000 < /dev/null > /dev/null 2>&1 & echo $! > {told}; read go"
     shell = script(children, text, environment=BARE, stdin=subprocess.PIPE)
     pid = number_in(told)
-    leader = (shell.pid, str(born(shell.pid)))
+    leader = step(shell.pid, str(born(shell.pid)))
     shell.communicate(b"\n")
     assert found_by(attrs.evolve(traces, leader=leader)) == of(pid)
+
+
+def test_a_session_that_is_younger_than_the_last_sight_of_its_leader_is_none(
+    traces: Traces, children: Children, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    text = f"env -i sleep 1000 < /dev/null > /dev/null 2>&1 & echo $! > {told}; read go"
+    shell = script(children, text, environment=BARE, stdin=subprocess.PIPE)
+    pid = number_in(told)
+    shell.communicate(b"\n")
+    young = attrs.evolve(step(shell.pid, "1"), seen=str(float(str(born(pid))) - 1))
+    assert found_by(attrs.evolve(traces, leader=young)) == {}
+    assert found_by(attrs.evolve(traces, leader=step(shell.pid, "1"))) == of(pid)
 
 
 def test_a_leader_whose_number_was_given_to_another_is_none(
     children: Children, traces: Traces, bystanders: list[int]
 ) -> None:
     pid = children.sleeping(environment=BARE, start_new_session=True).pid
-    for leader in [(pid, "1"), (pid, "-"), (2**22 + 9, "1")]:
+    for leader in [step(pid, "1"), step(pid, "-"), step(2**22 + 9, "1")]:
         assert found_by(attrs.evolve(traces, leader=leader)) == {}
 
 
@@ -128,7 +147,7 @@ def test_a_marked_process_in_this_session_gives_away_nobody_else_of_it(
 ) -> None:
     pid = children.sleeping(environment=MARKED).pid
     until(lambda: pid in found_by(traces))
-    found = found_by(attrs.evolve(traces, leader=(os.getsid(0), str(born(os.getsid(0))))))
+    found = found_by(attrs.evolve(traces, leader=step(os.getsid(0), str(born(os.getsid(0))))))
     assert found == of(pid)
 
 
@@ -137,7 +156,7 @@ def test_what_has_ended_is_not_found(children: Children, traces: Traces, log: Pa
         process = children.sleeping(environment=MARKED, start_new_session=True, stdout=file)
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    leader = (process.pid, "-")
+    leader = step(process.pid, "-")
     assert found_by(attrs.evolve(traces, leader=leader)) == {}
 
 

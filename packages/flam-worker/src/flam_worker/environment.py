@@ -26,14 +26,21 @@ def cookie(claim: Claim) -> str:
     return f"{claim.worker}:{claim.job.seq}:{claim.attempt}"
 
 
-def job_environment(claim: Claim, worker: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a claimed job, from that of the worker.
+def inherited(worker: Mapping[str, str]) -> dict[str, str]:
+    """What jobs have of their worker's environment.
 
-    Without Flam's own settings and secrets, without what a service manager or a bundled
-    interpreter added; with the spec's ``env``, and what tells the job which one it is.
+    Not Flam's own settings and secrets, and nothing that a service manager or a bundled
+    interpreter added.
     """
-    inherited = _unbundled(worker) if getattr(sys, "frozen", False) else worker
-    kept = {name: value for name, value in inherited.items() if _passes(name)}
+    own = _unbundled(worker) if getattr(sys, "frozen", False) else worker
+    return {name: value for name, value in own.items() if _passes(name)}
+
+
+def job_environment(claim: Claim, kept: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a claimed job, from what is ``inherited``.
+
+    With the spec's ``env``, and with what tells the job which one it is.
+    """
     return {
         **kept,
         **claim.job.env,

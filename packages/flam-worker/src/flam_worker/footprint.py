@@ -12,19 +12,23 @@ from pathlib import Path
 
 import attrs
 
-from flam_worker.identity import born
+from flam_worker.identity import born, instant
 
 _SIZE = 128
 
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """The first process of an attempt: ``pid``, and when it was ``born``."""
+    """The first process of an attempt: ``pid``, and when it was ``born``.
+
+    ``seen`` is when it was certainly the process of that pid, on the same clock.
+    """
 
     seq: int
     attempt: int
     pid: int
     born: str
+    seen: str
 
 
 class Footprint:
@@ -34,12 +38,17 @@ class Footprint:
         folder.mkdir(mode=0o700, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(folder / worker_id, flags, 0o600)
+        self._process = "0 0 0 -"
 
     def note(self, seq: int, attempt: int, pid: int) -> None:
         """Record the process. Without a record there are still its other traces."""
-        record = f"{seq} {attempt} {pid} {born(pid) or '-'}"
+        self._process = f"{seq} {attempt} {pid} {born(pid) or '-'}"
+        self.see()
+
+    def see(self) -> None:
+        """Record that the process noted last is not yet reaped, so that its pid is its own."""
         with suppress(OSError):
-            os.pwrite(self._fd, record.ljust(_SIZE).encode(), 0)
+            os.pwrite(self._fd, f"{self._process} {instant()}".ljust(_SIZE).encode(), 0)
 
     def close(self) -> None:
         os.close(self._fd)
@@ -48,8 +57,8 @@ class Footprint:
 def last_step(folder: Path, worker_id: str) -> Step | None:
     """What a worker started last; None when it left nothing that can be read."""
     try:
-        seq, attempt, pid, then = (folder / worker_id).read_text("ascii").split()
-        return Step(seq=int(seq), attempt=int(attempt), pid=int(pid), born=then)
+        seq, attempt, pid, then, seen = (folder / worker_id).read_text("ascii").split()
+        return Step(seq=int(seq), attempt=int(attempt), pid=int(pid), born=then, seen=seen)
     except (OSError, ValueError):
         return None
 

@@ -65,6 +65,14 @@ def _born_by_psutil(pid: int) -> str | None:
         return None
 
 
+def instant() -> str:
+    """Now, on the clock by which ``born`` is told."""
+    if sys.platform != "linux":
+        return repr(time.time())
+    seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return str(int(seconds * os.sysconf("SC_CLK_TCK")))
+
+
 def presence(process: ProcessId) -> Presence:
     """Whether the recorded process lives: provable for the processes of this host alone.
 

@@ -19,7 +19,7 @@ from flam_worker import executor, footprint
 from flam_worker.capture import Capture
 from flam_worker.decide import decide, told
 from flam_worker.end import CalledOff, Cancelled, End, NotStarted
-from flam_worker.environment import job_environment
+from flam_worker.environment import inherited, job_environment
 from flam_worker.identity import this_process
 from flam_worker.orders import Inbox
 from flam_worker.settings import Settings
@@ -39,7 +39,7 @@ class Worker:
         self._store = store
         self._inbox = inbox
         self._logs = Logs(settings.home.logs_path)
-        self._footprint = footprint.Footprint(settings.run_folder, self.id)
+        self._environ = inherited(os.environ)
         self._orders = Orders(known=True)
         self._renewed = time.monotonic()
 
@@ -55,6 +55,7 @@ class Worker:
         )
         self._store.register(registration)
         self._renewed = time.monotonic()
+        self._footprint = footprint.Footprint(self._settings.run_folder, self.id)
 
     def run(self) -> None:
         results: Sequence[Result] = ()
@@ -112,7 +113,7 @@ class Worker:
         command = executor.Command(
             shell=job.command,
             args=job.args,
-            environment=job_environment(claim, os.environ),
+            environment=job_environment(claim, self._environ),
             directory=job.cwd,
             stdin=job.stdin,
             timeout=job.timeout,
@@ -138,6 +139,7 @@ class Worker:
 
     def _look(self, claim: Claim) -> executor.Look:
         """Attend to orders and to the lease while a command runs."""
+        self._footprint.see()
         self._attend()
         third = self._config.lease_seconds / 3
         now = time.monotonic()

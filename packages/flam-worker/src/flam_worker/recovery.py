@@ -82,8 +82,11 @@ class Recovery:
         found = presence(record.process)
         if found is Presence.GONE:
             return "its worker died"
-        if record.role is not Role.WORKER or not self._is_overdue(record):
-            return None  # a supervisor holds no job, so its silence is of no consequence
+        if not self._is_overdue(record):
+            return None
+        if record.role is Role.SUPERVISOR:
+            # It holds no job, so that its silence is of no consequence while it may live.
+            return None if found is Presence.ALIVE else "it did not renew its lease"
         if found is Presence.ALIVE and not _kill(record):
             return None
         return "its worker did not renew its lease"
@@ -116,7 +119,7 @@ class Recovery:
         traces = tree.Traces(
             cookie=cookie(claim),
             log=os.path.realpath(self.logs.path_of(claim.job.seq, claim.attempt)),
-            leader=(step.pid, step.born) if step is not None and ours else None,
+            leader=step if ours else None,
         )
         return tree.end_all(
             lambda: tree.found_by(traces) | self.orphans(), _GRACE_SECONDS, self.reap

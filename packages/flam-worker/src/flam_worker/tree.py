@@ -13,6 +13,7 @@ import attrs
 import psutil
 
 from flam_worker.environment import COOKIE
+from flam_worker.footprint import Step
 from flam_worker.identity import send_to
 
 TERM_GRACE_SECONDS = 5.0
@@ -29,13 +30,13 @@ class Traces:
     """What the processes of an attempt can be known by.
 
     ``cookie`` is in their environment unless they cleared it, ``log`` (a path without links)
-    is their output unless they redirected it, ``leader`` (pid, born) led the session in which
-    they began, if known.
+    is their output unless they redirected it, ``leader`` led the session in which they began,
+    if known.
     """
 
     cookie: str
     log: str
-    leader: tuple[int, str] | None
+    leader: Step | None
 
 
 def found_by(traces: Traces) -> Processes:
@@ -43,11 +44,8 @@ def found_by(traces: Traces) -> Processes:
     table = _table()
     marked = {pid for pid in table if _is_marked(pid, traces)}
     sessions = {table[pid].session for pid in marked}
-    if traces.leader is not None:
-        pid, then = traces.leader
-        # A session's number is not given again while a process of it lives.
-        if pid not in table or table[pid].born == then:
-            sessions.add(pid)
+    if traces.leader is not None and _is_session_of(traces.leader, table):
+        sessions.add(traces.leader.pid)
     own = _own_sessions(table)
     members = {pid for pid, entry in table.items() if entry.session in sessions - own}
     return _living(table, _with_descendants(table, marked | members))
@@ -112,6 +110,18 @@ class _Entry:
     session: int
     born: str
     ended: bool
+
+
+def _is_session_of(leader: Step, table: dict[int, _Entry]) -> bool:
+    """Whether the session of the leader's number is provably the leader's.
+
+    A number is not given again while its process or a process of its session lives. So it is
+    if the leader lives, or if a process of the session is as old as the last sight of it.
+    """
+    if leader.pid in table:
+        return table[leader.pid].born == leader.born
+    members = (entry for entry in table.values() if entry.session == leader.pid)
+    return any(float(entry.born) <= float(leader.seen) for entry in members)
 
 
 def _table() -> dict[int, _Entry]:
