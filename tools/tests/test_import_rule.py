@@ -49,7 +49,7 @@ def test_a_forbidden_import_is_one_line(module: str, source: str, tmp_path: Path
         ("flam_store/sqlite/__init__.py", "import sqlite3"),
         ("flam_store/testing/conformance.py", "import sqlite3"),
         ("flam_worker/identity.py", "import psutil"),
-        ("flam_worker/recovery.py", "import psutil"),
+        ("flam_worker/tree.py", "import psutil"),
         ("flam_cli/render/human.py", "from rich.table import Table"),
         ("flam_store/job.py", "from datetime import datetime\nfrom pathlib import Path"),
         ("flam_store/home.py", "import os"),

@@ -96,10 +96,6 @@ class Workshop:
     def __init__(self, store: Store, logs: Logs) -> None:
         self.store = store
         self.logs = logs
-        me = ProcessId(host="elsewhere", boot="b", pid=4, born="1")
-        store.register(
-            Registration(id="w", role=Role.SUPERVISOR, process=me, lease=timedelta(minutes=1))
-        )
 
     def running(self, job_id: str, output: bytes = b"", **fields: Any) -> Result:
         """A job that runs; what is given back completes it."""
@@ -108,6 +104,10 @@ class Workshop:
 
     def again(self, job_id: str, output: bytes = b"") -> Result:
         """Start the job that is due, which must be this one."""
+        me = ProcessId(host="elsewhere", boot="b", pid=4, born="1")
+        self.store.register(
+            Registration(id="w", role=Role.WORKER, process=me, lease=timedelta(minutes=1))
+        )
         (claim,) = self.store.finish([], worker_id="w", want=1).claims
         assert claim.job.id == job_id
         fd = self.logs.create(claim.job.seq, claim.attempt)
@@ -117,6 +117,7 @@ class Workshop:
 
     def end(self, result: Result, outcome: Outcome) -> None:
         self.store.finish([attrs.evolve(result, outcome=outcome)], worker_id="w")
+        self.store.forget("w")
 
     def completed(self, job_id: str, output: bytes = b"", **fields: Any) -> None:
         self.end(self.running(job_id, output, **fields), Completed())

@@ -21,7 +21,7 @@ OWN = {
     "flam_cli.render", "flam_cli.render.human", "flam_cli.render.machine",
     "flam_store", "flam_store.bounds", "flam_store.clock", "flam_store.config",
     "flam_store.config_file", "flam_store.durations",
-    "flam_store.errors", "flam_store.exits", "flam_store.home", "flam_store.job",
+    "flam_store.errors", "flam_store.exits", "flam_store.faults", "flam_store.home", "flam_store.job",
     "flam_store.migrations", "flam_store.names", "flam_store.opening", "flam_store.outcome",
     "flam_store.output", "flam_store.overview", "flam_store.rules", "flam_store.shapes",
     "flam_store.state", "flam_store.store", "flam_store.text", "flam_store.worker",

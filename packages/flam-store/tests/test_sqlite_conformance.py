@@ -37,8 +37,9 @@ class TestSqlite(Conformance):
         def set_(queue: str, *, paused: bool = False, limit: int | None = None) -> None:
             changed(
                 path,
-                "INSERT INTO queues (name, paused_at, concurrency) VALUES (?1, ?2, ?3) "
-                "ON CONFLICT DO UPDATE SET paused_at = ?2, concurrency = ?3",
+                "INSERT INTO queues (name, paused_at, concurrency) VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE "
+                "SET paused_at = excluded.paused_at, concurrency = excluded.concurrency",
                 queue,
                 START if paused else None,
                 limit,
@@ -51,10 +52,10 @@ class TestSqlite(Conformance):
         def request(seq: int, attempt: int) -> None:
             changed(
                 path,
-                "UPDATE attempts SET cancel_requested_at = ?3 WHERE seq = ?1 AND attempt = ?2",
+                "UPDATE attempts SET cancel_requested_at = ? WHERE seq = ? AND attempt = ?",
+                START,
                 seq,
                 attempt,
-                START,
             )
 
         return request

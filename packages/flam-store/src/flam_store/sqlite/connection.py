@@ -53,7 +53,7 @@ def open_database(path: str, patience_seconds: float) -> tuple[sqlite3.Connectio
     place.check_file(path)
     db = _connect(path, "rw")
     try:
-        version = patiently(lambda: found_schema(db, path), path, patience_seconds)
+        version = patiently(lambda: _look(db, path), path, patience_seconds)
         gate = Gate(path)
         if version < KNOWN or not patiently(lambda: _is_wal(db), path, patience_seconds):
             with gate.held(patience_seconds):
@@ -99,6 +99,16 @@ def _connect(path: str, mode: str) -> sqlite3.Connection:
         )
     except sqlite3.Error as error:
         raise translated(error, path) from error
+
+
+def _look(db: sqlite3.Connection, path: str) -> int:
+    """The schema, in one consistent state: another process may be making it now."""
+    db.execute("BEGIN")
+    try:
+        return found_schema(db, path)
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def _configure(db: sqlite3.Connection) -> None:
