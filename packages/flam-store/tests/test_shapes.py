@@ -93,7 +93,7 @@ def test_the_overview_has_every_state_and_its_workers(store: Store) -> None:
                             "rss_bytes"]  # fmt: skip
     assert (worker["job"], worker["pid"]) == ("j", registration().process.pid)
     (queue,) = shape["queues"]
-    assert list(queue) == ["name", "counts", "paused_at", "concurrency"]
+    assert list(queue) == ["name", "counts", "paused_at", "paused_by", "note", "concurrency"]
     assert [list(rate) for rate in shape["rates"]] == [
         ["seconds", "completed", "failed", "wait_seconds", "run_seconds"]
     ] * 2

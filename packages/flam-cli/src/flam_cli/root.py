@@ -12,7 +12,10 @@ from typer.core import TyperGroup
 from flam_cli.errors import UsageError, unknown_word
 from flam_cli.options import Call
 
-NAMES = ("init", "enqueue", "worker", "status", "list", "show", "logs", "dlq", "config")
+NAMES = (
+    *("init", "enqueue", "worker", "status", "list", "show", "logs", "wait", "cancel", "retry"),
+    *("dlq", "queue", "purge", "config"),
+)
 
 
 class Group(TyperGroup):

@@ -12,11 +12,17 @@ from flam_store.state import State
 
 @attrs.frozen(kw_only=True)
 class QueueInfo:
-    """A queue that a job, a pause or a limit has named."""
+    """A queue that a job, a pause or a limit has named.
+
+    ``concurrency`` is the most jobs of it that run at once over all workers; None: no limit.
+    ``note`` is what whoever paused it had to say.
+    """
 
     name: str
     counts: Mapping[State, int]
     paused_at: datetime | None = None
+    paused_by: str | None = None
+    note: str | None = None
     concurrency: int | None = None
 
 

@@ -138,6 +138,17 @@ def unique_key(_: object, field: Field, value: Any) -> None:
         raise SpecError(f"must have 1 to {MAX_KEY_BYTES} bytes", field=field.name)
 
 
+def require_name(field: str, value: Any) -> None:
+    """Raise SpecError for what is no name of a queue or job."""
+    _name(field, value)
+
+
+def require_concurrency(value: Any) -> None:
+    """Raise SpecError for what is no limit of a queue."""
+    if value is not None:
+        _integer("concurrency", value, 1, 2**31 - 1)
+
+
 def _text(field: str, value: Any) -> None:
     if type(value) is not str:
         raise SpecError("must be a string", field=field)

@@ -73,6 +73,8 @@ def queue(value: QueueInfo) -> Shape:
         "name": value.name,
         "counts": {state.value: jobs for state, jobs in value.counts.items()},
         "paused_at": instant(value.paused_at),
+        "paused_by": value.paused_by,
+        "note": value.note,
         "concurrency": value.concurrency,
     }
 

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Page
 from flam_store.outcome import Result
-from flam_store.overview import Overview
+from flam_store.overview import Overview, QueueInfo
 from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
 
 
@@ -97,6 +97,23 @@ class Store(StoreReader, Protocol):
 
     def request_stop(self, worker_ids: Collection[str], stop: Stop) -> None:
         """Record the intent that these end. ``NOW`` outweighs ``GRACEFUL``, never back."""
+
+    def cancel(self, job_id: str, *, by: str) -> Job:
+        """Cancel a job for ``by``. One that waits, also for a retry, is cancelled at once.
+
+        One that runs is still processing in what is returned: its worker is asked to end it,
+        and whatever then becomes of the attempt, save completion, the job is cancelled.
+        JobNotFound; WrongState when it is finished.
+        """
+
+    def pause(self, queue: str, *, by: str, note: str | None = None) -> QueueInfo:
+        """Let nobody claim jobs of the queue, which need not exist yet. Running ones go on."""
+
+    def resume(self, queue: str) -> QueueInfo:
+        """End the pause of a queue, if there is one. QueueNotFound."""
+
+    def limit(self, queue: str, concurrency: int | None) -> QueueInfo:
+        """Let at most ``concurrency`` (from 1) jobs of the queue run at once; None: no limit."""
 
     def retry(self, job_id: str, *, only_dead: bool = False) -> Job:
         """Make a dead, cancelled or completed job pending with 0 attempts; a failed one due.

@@ -17,8 +17,10 @@ from flam_store import Store
 from flam_store.errors import FlamError
 from flam_store.exits import NO, TIMED_OUT
 from flam_store.home import Home
+from flam_store.output import Logs
 from flam_store.worker import Role, Stop, WorkerRecord
 from flam_worker.identity import Presence, host, presence, send, usage
+from flam_worker.recovery import Recovery
 
 _STEP_SECONDS = 0.02
 
@@ -142,6 +144,29 @@ def stop_pools(store: Store, *, now: bool, timeout_seconds: float | None) -> int
         _wait_until_gone(present, deadline, timeout_seconds)
         stopped |= {record.id for record in present if record.role is Role.WORKER}
     return len(stopped)
+
+
+def tell_holder(home: Home, store: Store, job_id: str) -> None:
+    """See to it that the worker that holds the job looks at its orders now.
+
+    If that worker went away, and nobody else has seen to it, its job is recovered here.
+    """
+    workers = {record.id: record for record in store.workers()}
+    for claim in store.running():
+        if claim.job.id == job_id:
+            holder = workers.get(claim.worker)
+            if holder is None or not send(holder.process, signal.SIGUSR1):
+                recovery(home).sweep(store)
+
+
+def recovery(home: Home) -> Recovery:
+    """Recovery from outside of any pool."""
+    return Recovery(
+        logs=Logs(home.logs_path),
+        run_folder=home.path / "run",
+        orphans=dict,
+        reap=lambda: None,
+    )
 
 
 def sightings(records: Iterable[WorkerRecord]) -> list[Sighting]:

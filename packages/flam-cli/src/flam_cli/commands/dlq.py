@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from flam_cli.errors import UsageError, exit_code, line
+from flam_cli.deleting import answer, purge_all
+from flam_cli.errors import UsageError
 from flam_cli.listing import print_jobs
-from flam_cli.options import Call, Json, call_of, job_id
-from flam_cli.place import Place, existing, hint_at_near_id, made
-from flam_cli.render import human, machine
+from flam_cli.options import Call, Json, call_of
+from flam_cli.place import Place, existing, made
+from flam_cli.render import human
 from flam_cli.root import examples, new_app
-from flam_store import shapes
-from flam_store.errors import FlamError, JobNotFound
-from flam_store.job import Job, JobFilter
+from flam_cli.several import print_states, try_each
+from flam_store.job import JobFilter
 from flam_store.state import State
 from flam_store.store import Store
 
@@ -53,7 +54,7 @@ def retry(
         raise UsageError("Give the ids of dead letters, or --all.")
     if ids:
         raise typer.Exit(_retry_named(call, ids))
-    _answer(call, _retry_all(made(call)), "pending again")
+    answer(call, _retry_all(made(call)), "pending again")
 
 
 @app.command(epilog=examples("queuectl dlq purge --yes"))
@@ -69,27 +70,14 @@ def purge(
     if not yes and sys.stdin.isatty() and not _confirmed(call):
         human.complain("Nothing was deleted.", prefix="")
         raise typer.Exit(1)
-    _answer(call, _purge_all(made(call)), "deleted")
+    answer(call, purge_all(made(call), _DEAD, timedelta(0)), "deleted")
 
 
 def _retry_named(call: Call, ids: list[str]) -> int:
     """Try them all; the exit code of the first that failed."""
-    jobs: list[Job] = []
-    codes: list[int] = []
     with made(call).store() as store:
-        for id_ in ids:
-            try:
-                jobs.append(store.retry(job_id(id_), only_dead=True))
-            except FlamError as error:
-                if isinstance(error, JobNotFound):
-                    hint_at_near_id(store, error)
-                human.complain(line(error))
-                codes.append(exit_code(error))
-    if not call.json:
-        human.lines(f"{job.id}: {job.state.value}" for job in jobs)
-    elif not codes:
-        machine.array(map(shapes.job, jobs))
-    return codes[0] if codes else 0
+        jobs, codes = try_each(store, ids, lambda id_: store.retry(id_, only_dead=True))
+    return print_states(call, jobs, codes)
 
 
 def _retry_all(place: Place) -> int:
@@ -103,16 +91,6 @@ def _retry_all(place: Place) -> int:
     return retried
 
 
-def _purge_all(place: Place) -> int:
-    with place.store() as store:
-        deleted = 0
-        while seqs := store.purge(_DEAD, limit=_CHUNK):
-            place.logs.remove(seqs)
-            deleted += len(seqs)
-        store.tidy()
-    return deleted
-
-
 def _confirmed(call: Call) -> bool:
     with existing(call).store() as store:
         dead = _count(store)
@@ -124,10 +102,3 @@ def _confirmed(call: Call) -> bool:
 
 def _count(store: Store) -> int:
     return store.overview().counts[State.DEAD]
-
-
-def _answer(call: Call, count: int, done: str) -> None:
-    if call.json:
-        machine.document({"count": count})
-    else:
-        human.line(f"{count} {'job' if count == 1 else 'jobs'} {done}.")

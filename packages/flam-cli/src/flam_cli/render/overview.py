@@ -9,7 +9,8 @@ from typing import Any
 
 from flam_cli.render import human
 from flam_store.durations import format_duration
-from flam_store.overview import Overview, Rate
+from flam_store.overview import Overview, QueueInfo, Rate
+from flam_store.state import State
 
 _HEADERS = ("PID", "HOST", "STATE", "JOB", "UPTIME", "CPU", "MEMORY")
 
@@ -27,6 +28,32 @@ def overview_lines(overview: Overview, sightings: Sequence[Any], now: datetime) 
 def print_workers(sightings: Sequence[Any], now: datetime) -> None:
     """A table of ``flam_worker.pool`` sightings."""
     human.table(_HEADERS, [_worker_row(seen, now) for seen in sightings])
+
+
+def print_queues(queues: Sequence[QueueInfo]) -> None:
+    """A table of queues."""
+    states = tuple(State)
+    headers = ("QUEUE", *(state.value.upper() for state in states), "LIMIT", "PAUSED")
+    human.table(headers, [_queue_row(queue, states) for queue in queues])
+
+
+def queue_line(queue: QueueInfo) -> str:
+    """A queue's settings in one line."""
+    limit = "no limit" if queue.concurrency is None else f"at most {queue.concurrency} at once"
+    return f"{queue.name}: {_pause(queue) or 'not paused'}, {limit}"
+
+
+def _queue_row(queue: QueueInfo, states: Sequence[State]) -> tuple[str, ...]:
+    limit = "-" if queue.concurrency is None else str(queue.concurrency)
+    counts = (str(queue.counts[state]) for state in states)
+    return (queue.name, *counts, limit, _pause(queue) or "-")
+
+
+def _pause(queue: QueueInfo) -> str | None:
+    if queue.paused_at is None:
+        return None
+    note = f" ({queue.note})" if queue.note else ""
+    return f"paused by {queue.paused_by or 'somebody'}{note}"
 
 
 def _workers(sightings: Sequence[Any]) -> str:

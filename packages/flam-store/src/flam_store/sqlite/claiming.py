@@ -105,6 +105,8 @@ def _finish(db: sqlite3.Connection, result: Result, now: int) -> int | None:
     """
     fence = {"seq": result.seq, "attempt": result.attempt, "now": now}
     job = _job_after(result, now)
+    if job["state"] != State.COMPLETED and db.execute(SQL["is_cancel_requested"], fence).fetchall():
+        job |= {"state": State.CANCELLED.value, "ready": None, "given_back": 0}
     if db.execute(SQL["settle_job"], fence | job).rowcount != 1:
         note = f"; its worker reported later: {_told(result)}"
         db.execute(SQL["note_late_result"], fence | {"note": note})

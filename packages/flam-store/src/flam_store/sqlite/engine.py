@@ -16,8 +16,9 @@ from flam_store.config import Config
 from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Page
 from flam_store.names import new_id
 from flam_store.outcome import Result
-from flam_store.overview import Overview
-from flam_store.sqlite import bells, claiming, enqueueing, finished, reading, registry
+from flam_store.overview import Overview, QueueInfo
+from flam_store.rules import require_concurrency, require_name
+from flam_store.sqlite import bells, claiming, enqueueing, finished, reading, registry, steering
 from flam_store.sqlite.session import Session, version_of
 from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
 
@@ -112,6 +113,26 @@ class SqliteStore:
 
     def request_stop(self, worker_ids: Collection[str], stop: Stop) -> None:
         self._ringing(self._session.write(lambda db: registry.request_stop(db, worker_ids, stop)))
+
+    def cancel(self, job_id: str, *, by: str) -> Job:
+        def change(db: sqlite3.Connection) -> Job:
+            seq = steering.cancel(db, job_id, by, self._clock())
+            return reading.job_by_seq(db, seq)
+
+        return self._session.write(change)
+
+    def pause(self, queue: str, *, by: str, note: str | None = None) -> QueueInfo:
+        require_name("queue", queue)
+        return self._session.write(lambda db: steering.pause(db, queue, by, note, self._clock()))
+
+    def resume(self, queue: str) -> QueueInfo:
+        require_name("queue", queue)
+        return self._ringing(self._session.write(lambda db: steering.resume(db, queue)))
+
+    def limit(self, queue: str, concurrency: int | None) -> QueueInfo:
+        require_name("queue", queue)
+        require_concurrency(concurrency)
+        return self._ringing(self._session.write(lambda db: steering.limit(db, queue, concurrency)))
 
     def retry(self, job_id: str, *, only_dead: bool = False) -> Job:
         def change(db: sqlite3.Connection) -> Job:

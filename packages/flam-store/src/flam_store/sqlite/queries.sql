@@ -111,6 +111,30 @@ WHERE state = 'blocked' AND seq IN (SELECT child FROM dependencies WHERE parent 
       SELECT 1 FROM dependencies LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
       WHERE dependencies.child = jobs.seq AND parent.state IS NOT 'completed');
 
+-- name: cancel_waiting
+UPDATE jobs SET state = 'cancelled', ready = NULL, updated_at = :now
+WHERE seq = :seq AND state IN ('pending', 'blocked', 'failed');
+
+-- name: request_cancel
+UPDATE attempts SET cancel_requested_at = coalesce(cancel_requested_at, :now),
+                    cancel_requested_by = coalesce(cancel_requested_by, :by)
+WHERE seq = :seq AND state = 'running';
+
+-- name: is_cancel_requested
+SELECT 1 FROM attempts WHERE seq = :seq AND attempt = :attempt AND cancel_requested_at IS NOT NULL;
+
+-- name: pause_queue
+INSERT INTO queues (name, paused_at, paused_by, note) VALUES (:queue, :now, :by, :note)
+ON CONFLICT (name) DO UPDATE SET paused_at = coalesce(paused_at, excluded.paused_at),
+    paused_by = excluded.paused_by, note = excluded.note;
+
+-- name: resume_queue
+UPDATE queues SET paused_at = NULL, paused_by = NULL, note = NULL WHERE name = :queue;
+
+-- name: limit_queue
+INSERT INTO queues (name, concurrency) VALUES (:queue, :concurrency)
+ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency;
+
 -- name: next_due
 SELECT min(run_at) FROM jobs WHERE ready = 0;
 
@@ -139,7 +163,7 @@ SELECT NOT EXISTS (
 SELECT queue, state, jobs FROM counters;
 
 -- name: queues
-SELECT name, paused_at, concurrency FROM queues;
+SELECT name, paused_at, paused_by, note, concurrency FROM queues;
 
 -- name: rates
 SELECT sum(CASE WHEN state = 'completed' THEN ends END),

@@ -18,6 +18,7 @@ from flam_store.state import State
 _BEYOND = 2**63 - 1
 _MINUTE_MS = 60_000
 _RATE_MINUTES = (5, 60)
+_UNSET = (None, None, None, None)
 
 
 def job(db: sqlite3.Connection, job_id: str) -> Job:
@@ -76,33 +77,34 @@ def page(db: sqlite3.Connection, which: JobFilter, limit: int, after: str | None
 
 
 def overview(db: sqlite3.Connection, now: int) -> Overview:
-    queues = _queues(db)
-    totals = {state: sum(queue.counts[state] for queue in queues) for state in State}
+    known = queues(db)
+    totals = {state: sum(queue.counts[state] for queue in known) for state in State}
     ((due,),) = db.execute(SQL["oldest_due"]).fetchall()
     return Overview(
         counts=totals,
-        queues=queues,
+        queues=known,
         oldest_due_at=None if due is None else instant(due),
         rates=tuple(_rate(db, minutes, now) for minutes in _RATE_MINUTES),
     )
 
 
-def _queues(db: sqlite3.Connection) -> tuple[QueueInfo, ...]:
-    known = {name: (paused_at, limit) for name, paused_at, limit in db.execute(SQL["queues"])}
-    counts: dict[str, dict[State, int]] = {name: {} for name in known}
-    for queue, state, jobs in db.execute(SQL["counts"]):
+def queues(db: sqlite3.Connection) -> tuple[QueueInfo, ...]:
+    """Every queue that a job, a pause or a limit has named, by name."""
+    settings = {row[0]: row[1:] for row in db.execute(SQL["queues"]).fetchall()}
+    counts: dict[str, dict[State, int]] = {name: {} for name in settings}
+    for queue, state, jobs in db.execute(SQL["counts"]).fetchall():
         counts.setdefault(queue, {})[State(state)] = jobs
-    return tuple(_queue(name, counts[name], *known.get(name, (None, None)))
-                 for name in sorted(counts))  # fmt: skip
+    return tuple(_queue(name, counts[name], settings.get(name, _UNSET)) for name in sorted(counts))
 
 
-def _queue(
-    name: str, counts: dict[State, int], paused_at: int | None, concurrency: int | None
-) -> QueueInfo:
+def _queue(name: str, counts: dict[State, int], settings: rows.Row) -> QueueInfo:
+    paused_at, paused_by, note, concurrency = settings
     return QueueInfo(
         name=name,
         counts={state: counts.get(state, 0) for state in State},
         paused_at=None if paused_at is None else instant(paused_at),
+        paused_by=paused_by,
+        note=note,
         concurrency=concurrency,
     )
 

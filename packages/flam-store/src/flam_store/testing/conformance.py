@@ -12,12 +12,6 @@ An engine's test module inherits it and says how a session is opened::
         @pytest.fixture
         def make_store(self, tmp_path): ...  # a suite.MakeStore
 
-        @pytest.fixture
-        def set_queue(self, tmp_path): ...  # a suite.SetQueue
-
-        @pytest.fixture
-        def request_cancel(self, tmp_path): ...  # a suite.RequestCancel
-
 It asks only what can be asked through the verbs of ``flam_store.store``.
 """
 
@@ -31,14 +25,15 @@ from flam_store.testing.purging import Purging
 from flam_store.testing.reading import Reading
 from flam_store.testing.registering import Registering
 from flam_store.testing.retrying import Retrying
-from flam_store.testing.suite import MakeStore, RequestCancel, SetQueue
+from flam_store.testing.steering import Steering
+from flam_store.testing.suite import MakeStore
 from flam_store.testing.waiting import Closing, Waiting
 
-__all__ = ["Conformance", "MakeStore", "RequestCancel", "SetQueue"]
+__all__ = ["Conformance", "MakeStore"]
 
 
 class Conformance(
     Enqueueing, Claiming, Finishing, Fencing, Draining, Retrying, Purging, Reading, Registering,
-    Waiting, Closing,
+    Waiting, Closing, Steering,
 ):  # fmt: skip
     """All of it."""

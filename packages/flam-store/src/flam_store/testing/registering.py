@@ -10,7 +10,7 @@ import pytest
 from flam_store.store import Store
 from flam_store.testing.clock import FakeClock
 from flam_store.testing.given import OUTCOMES, WORKER, claimed, ended, registration, spec
-from flam_store.testing.suite import RequestCancel, Suite
+from flam_store.testing.suite import Suite
 from flam_store.worker import Orders, ProcessId, Role, Stop
 
 
@@ -110,12 +110,12 @@ class Registering(Suite):
         other.forget(WORKER)
 
     def test_a_worker_is_told_which_of_its_attempts_to_end(
-        self, store: Store, other: Store, request_cancel: RequestCancel
+        self, store: Store, other: Store
     ) -> None:
         store.enqueue_many([spec("a"), spec("b")])
         first = claimed(store)
         claimed(store)
-        request_cancel(first.job.seq, first.attempt)
+        other.cancel(first.job.id, by="a test")
         fence = frozenset({(first.job.seq, first.attempt)})
         assert other.orders(WORKER).cancelled == other.renew(WORKER).cancelled == fence
         ended(store, first, OUTCOMES["cancelled"])

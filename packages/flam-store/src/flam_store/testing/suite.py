@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import pytest
@@ -11,9 +10,6 @@ from flam_store.clock import Clock
 from flam_store.config import Config
 from flam_store.store import Store
 from flam_store.testing.clock import FakeClock
-
-RequestCancel = Callable[[int, int], None]
-"""Record that the attempt ``(seq, attempt)`` should be cancelled."""
 
 
 class MakeStore(Protocol):
@@ -49,3 +45,14 @@ class Suite:
     @pytest.fixture
     def other(self, make_store: MakeStore, clock: FakeClock, config: Config) -> Store:
         return make_store(clock=clock, config=config)
+
+    @pytest.fixture
+    def set_queue(self, store: Store) -> SetQueue:
+        def set_(queue: str, *, paused: bool = False, limit: int | None = None) -> None:
+            store.limit(queue, limit)
+            if paused:
+                store.pause(queue, by="a test")
+            else:
+                store.resume(queue)
+
+        return set_

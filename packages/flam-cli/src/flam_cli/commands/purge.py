@@ -1,0 +1,53 @@
+"""``queuectl purge``: delete finished jobs and their output."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from flam_cli.deleting import answer, purge_all
+from flam_cli.errors import UsageError
+from flam_cli.options import Json, call_of, complete_state, duration_seconds, states
+from flam_cli.place import made
+from flam_cli.root import examples, new_app
+from flam_store.job import JobFilter
+from flam_store.state import FINISHED
+
+app = new_app()
+
+
+@app.command(
+    epilog=examples(
+        "queuectl purge --state completed --older-than 30d",
+        "queuectl purge --state dead --state cancelled",
+    )
+)
+def purge(
+    context: typer.Context,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            metavar="S",
+            autocompletion=complete_state,
+            help="Finished jobs in this state; may be repeated.",
+        ),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="D", help="Only those that finished so long ago, such as 30d."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Delete finished jobs and their output, for good."""
+    call = call_of(context, json=json)
+    chosen = states(state)
+    if not chosen:
+        raise UsageError("Say which: --state completed, --state dead or --state cancelled.")
+    for each in chosen:
+        if each not in FINISHED:
+            raise UsageError(f"--state: {each.value} jobs are not finished; cancel them first.")
+    age = timedelta(seconds=duration_seconds("--older-than", older_than) or 0)
+    answer(call, purge_all(made(call), JobFilter(states=chosen), age), "deleted")

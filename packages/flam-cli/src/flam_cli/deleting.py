@@ -1,0 +1,31 @@
+"""Deleting finished jobs with their output, in slices, and saying how many."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flam_cli.options import Call
+from flam_cli.place import Place
+from flam_cli.render import human, machine
+from flam_store.job import JobFilter
+
+_CHUNK = 500
+
+
+def purge_all(place: Place, which: JobFilter, older_than: timedelta) -> int:
+    """Delete all that match; return how many."""
+    with place.store() as store:
+        deleted = 0
+        while seqs := store.purge(which, older_than=older_than, limit=_CHUNK):
+            place.logs.remove(seqs)
+            deleted += len(seqs)
+        store.tidy()
+    return deleted
+
+
+def answer(call: Call, count: int, done: str) -> None:
+    """Say on how many jobs it was done."""
+    if call.json:
+        machine.document({"count": count})
+    else:
+        human.line(f"{count} {'job' if count == 1 else 'jobs'} {done}.")
