@@ -101,12 +101,24 @@ def build(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, reuse_venv=False)
 def integration(session: nox.Session) -> None:
     """The three as a user gets them: installed from wheels, their executables run."""
+    install_wheels(session)
+    pytest(session, "tests-integration")
+
+
+@nox.session(reuse_venv=False)
+def chaos(session: nox.Session) -> None:
+    """The same in every kind of trouble, for a quarter of an hour; of it a minute in the above."""
+    install_wheels(session)
+    pytest(session, "tests-integration/chaos", "-m", "", "--timeout=600")
+
+
+def install_wheels(session: nox.Session) -> None:
+    """Build the packages, and install them with what their tests need."""
     session.install(*BUILD_TOOLS)
     dist = fresh_folder(session)
     for package in PACKAGES:
         build_package(session, package, dist)
     session.install(*map(str, dist.glob("*.whl")), *TEST_TOOLS)
-    pytest(session, "tests-integration")
 
 
 def editable(session: nox.Session, *packages: str) -> None:
@@ -114,9 +126,10 @@ def editable(session: nox.Session, *packages: str) -> None:
     session.install(*(word for package in packages for word in ("--editable", f"./{package}")))
 
 
-def pytest(session: nox.Session, folder: str) -> None:
+def pytest(session: nox.Session, folder: str, *options: str) -> None:
     """Run a folder's tests, and the examples in its docstrings."""
-    session.run("pytest", "--doctest-modules", folder, *session.posargs, env={"PATH": PATH})
+    words = ["--doctest-modules", folder, *options, *session.posargs]
+    session.run("pytest", *words, env={"PATH": PATH})
 
 
 def build_package(session: nox.Session, package: str, dist: Path) -> None:

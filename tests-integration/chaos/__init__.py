@@ -1,0 +1,1 @@
+"""Flam under every kind of trouble; judged by what its jobs themselves have written down."""

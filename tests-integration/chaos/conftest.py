@@ -1,0 +1,22 @@
+"""A trial for each test: a queue of its own, a journal, and a seed that is told on failure."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+import pytest
+from conftest import Flam
+
+from chaos.harness import SEED, Chaos
+
+
+@pytest.fixture
+def chaos(flam: Flam) -> Chaos:
+    if sys.platform != "linux":
+        pytest.skip("the harness finds processes in /proc")
+    print(f"FLAM_CHAOS_SEED={SEED}")
+    trial = Chaos(flam, random.Random(SEED))
+    trial.folder.mkdir()
+    trial.configure()
+    return trial

@@ -1,0 +1,97 @@
+"""The program of a job under test. It tells a journal what it does, and knows nothing of Flam.
+
+``python -I -S witness.py FOLDER [WORD...]``, as fast to start as Python can be. One line of the
+journal, ``what job attempt pid born``, is one write with O_APPEND, synced. While it runs it
+holds a lock of its job's own, so that a second process of the job notices the first.
+
+Words: ``sleep=SECONDS``, ``until=PATH`` (exists), ``fail=N`` (in the first N attempts exit 1),
+``print=TEXT``, ``deaf`` (to SIGTERM).
+"""
+
+import fcntl
+import os
+import signal
+import sys
+import time
+
+JOURNAL = "journal"
+
+
+def born(pid: int) -> str | None:
+    """When a living process was started; None when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in (b"Z", b"X") else fields[19].decode()
+
+
+class Witness:
+    """One attempt of a job, in the folder of the journal and the locks."""
+
+    def __init__(self, folder: str) -> None:
+        self.job, self.attempt = os.environ["FLAM_JOB_ID"], os.environ["FLAM_ATTEMPT"]
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        self.journal = os.open(f"{folder}/{JOURNAL}", flags, 0o600)
+        self.lock = os.open(f"{folder}/{self.job}.lock", flags, 0o600)
+
+    def start(self) -> None:
+        """Say that the attempt has started, and whether another process of its job lives."""
+        self.tell("start")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.tell("overlap")
+        if any(self.is_of_another_attempt(line) for line in self.lines()):
+            self.tell("overlap")
+
+    def lines(self) -> list[str]:
+        size = os.fstat(self.journal).st_size
+        return os.pread(self.journal, size, 0).decode().splitlines()
+
+    def is_of_another_attempt(self, line: str) -> bool:
+        """Whether the line tells of a process of this job that lives, and should not."""
+        _, job, attempt, pid, then = line.split()
+        return job == self.job and attempt != self.attempt and born(int(pid)) == then
+
+    def stop(self) -> None:
+        self.tell("stop")
+
+    def tell(self, what: str) -> None:
+        """Also for processes that the command starts: each tells ``member`` before anything."""
+        pid = os.getpid()
+        line = f"{what} {self.job} {self.attempt} {pid} {born(pid)}\n"
+        os.write(self.journal, line.encode())
+        os.fsync(self.journal)
+
+
+def act(word: str, attempt: int) -> int | None:
+    """Do what a word says; the exit code if it says to exit."""
+    name, _, value = word.partition("=")
+    if name == "sleep":
+        time.sleep(float(value))
+    elif name == "until":
+        while not os.path.exists(value):
+            time.sleep(0.01)
+    elif name == "print":
+        os.write(1, value.encode())
+    elif name == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    elif name == "fail":
+        return 1 if attempt <= int(value) else None
+    else:
+        raise ValueError(word)
+    return None
+
+
+def main(folder: str, *words: str) -> int:
+    witness = Witness(folder)
+    witness.start()
+    codes = [act(word, int(witness.attempt)) for word in words]
+    witness.stop()
+    return next((code for code in codes if code is not None), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
