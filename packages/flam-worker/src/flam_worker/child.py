@@ -89,11 +89,12 @@ def _live(settings: Settings, orders: int, ready: int) -> int:
         with settings.open() as store:
             worker = Worker(settings, settings.config(), store, inbox)
             worker.register()
-            os.write(ready, _READY)
+            with suppress(BrokenPipeError):  # a dead supervisor is noticed by the other pipe
+                os.write(ready, _READY)
             worker.run()
+            if inbox.bereft and settings.background:
+                succeed(settings, store, worker.id, inbox)
             worker.leave()
-        if inbox.bereft and settings.background:
-            succeed(settings)
     except FlamError as error:
         log.error("%s", error)
         return exit_code(error)

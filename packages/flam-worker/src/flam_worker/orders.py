@@ -50,6 +50,10 @@ class Inbox:
             return Stop.NOW
         return Stop.GRACEFUL if asked else self._told
 
+    def is_signalled(self) -> bool:
+        """Whether a signal, and not only the supervisor's death, has told the worker to stop."""
+        return self._signals.seen(signal.SIGTERM) > 0
+
     def _silence(self) -> None:
         """A pipe at its end can always be read: whoever watches it would never sleep again."""
         quiet, self._kept_open = os.pipe()

@@ -1,32 +1,69 @@
-"""A pool in the background outlives its supervisor: one of its workers starts the next."""
+"""A pool in the background outlives its supervisor: one of its workers starts the next.
+
+Every worker that has done with its last job stays, registered, until another pool runs or none
+is wanted: ``worker stop`` finds it, and should the one that starts the pool die, another does.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
+import select
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from flam_store.errors import FlamError
+from flam_store import Store
+from flam_store.errors import FlamError, StoreBusy, StoreFull
 from flam_worker import kernel
+from flam_worker.orders import Inbox
 from flam_worker.pool import PoolOptions, start_pool
 from flam_worker.recovery import HEIR
 from flam_worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.1, 30.0
+_LOOK_SECONDS = 1.0
+"""How often a waiting worker renews its lease: at least three times in the shortest of them."""
 
-def succeed(settings: Settings) -> None:
-    """Start a pool like the one whose supervisor died, unless another worker of it does.
 
-    For a worker that has done with its last job: the new pool must not become its child, so
-    it gives up adopting orphans.
+def succeed(settings: Settings, store: Store, worker_id: str, inbox: Inbox) -> None:
+    """See to it that a pool like the one whose supervisor died runs, unless it shall not.
+
+    The new pool must not become this worker's child, so it gives up adopting orphans.
     """
-    with settings.open() as store:
-        orders = store.orders(settings.supervisor)
-    if not orders.known or orders.stop is not None or not _is_first(settings):
-        return
-    log.warning("the supervisor died; starting another pool")
     kernel.leave_orphans()
+    pause, left = _LEAST_PAUSE_SECONDS, 0.0
+    with _heirs_file(settings) as file:
+        while _is_wanted(settings, store, worker_id, inbox):
+            if left <= 0 and _is_first(file):
+                log.warning("the supervisor died; starting another pool")
+                if _start(settings):
+                    return
+                pause = left = min(pause * 2, _MOST_PAUSE_SECONDS)
+            step = min(pause, _LOOK_SECONDS)
+            select.select(inbox.fds, [], [], step)
+            left -= step
+
+
+def _is_wanted(settings: Settings, store: Store, worker_id: str, inbox: Inbox) -> bool:
+    """Whether nobody told the pool to stop, and no other has taken over what it left."""
+    inbox.read()
+    if inbox.is_signalled():
+        return False
+    try:
+        if store.renew(worker_id).stop is not None:
+            return False
+        orders = store.orders(settings.supervisor)
+    except (StoreBusy, StoreFull) as error:
+        log.warning("%s", error)
+        return True
+    return orders.known and orders.stop is None
+
+
+def _start(settings: Settings) -> bool:
     options = PoolOptions(
         home=settings.home.path,
         store_url=settings.store_url,
@@ -38,12 +75,24 @@ def succeed(settings: Settings) -> None:
         start_pool(options)
     except (FlamError, OSError, subprocess.SubprocessError) as error:
         log.error("no other pool could be started: %s", error)
+        return False
+    return True
 
 
-def _is_first(settings: Settings) -> bool:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+@contextmanager
+def _heirs_file(settings: Settings) -> Iterator[int]:
+    """The file on which the one who starts the next pool has a lock."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(settings.run_folder / f"{settings.supervisor}{HEIR}", flags, 0o600)
     try:
-        os.close(os.open(settings.run_folder / f"{settings.supervisor}{HEIR}", flags, 0o600))
-    except FileExistsError:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _is_first(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
     return True
