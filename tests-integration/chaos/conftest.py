@@ -15,7 +15,7 @@ from chaos.harness import SEED, Chaos
 def chaos(flam: Flam) -> Chaos:
     if sys.platform != "linux":
         pytest.skip("the harness finds processes in /proc")
-    print(f"FLAM_CHAOS_SEED={SEED}")
+    print(f"FLAM_CHAOS_SEED={SEED}")  # noqa: T201 - shown when the test fails
     trial = Chaos(flam, random.Random(SEED))
     trial.folder.mkdir()
     trial.configure()

@@ -86,7 +86,13 @@ class Chaos:
 
     def start(self, count: int, faults: str = "") -> None:
         """Start a pool in the background, with faults in all of its processes."""
-        self.flam.ok("worker", "start", "--count", str(count), env=self.environ(faults))
+        code = self.try_start(count, faults)
+        assert code == 0, f"worker start has exited with {code}"
+
+    def try_start(self, count: int, faults: str = "") -> int:
+        """The same, which a fault may have kept from starting; the exit code."""
+        command = ("worker", "start", "--count", str(count))
+        return self.flam.ctl(*command, env=self.environ(faults)).returncode
 
     def environ(self, faults: str = "") -> dict[str, str]:
         """The environment of this trial's programs, with faults if any are asked for."""

@@ -1,0 +1,42 @@
+"""Every fault at every named point, at least twenty times each point and action."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaos.harness import Chaos, until
+
+HITS = 20
+ACTIONS = {"kill": "kill:0.3", "raise": "raise:0.3", "delay": "delay:0.3:0.2", "stop": "stop:0.3"}
+OF_WRITERS = {"kill": "kill:0.05", "raise": "raise:0.05", "delay": "delay:0.1:0.2"}
+
+
+def suffer(chaos: Chaos, fault: str, jobs: int) -> None:
+    """Run jobs, so many at a time, until the fault has been hit often enough."""
+    number = 0
+    while chaos.faults()[fault] < HITS:
+        chaos.enqueue(*(f"job-{number + each}" for each in range(jobs)))
+        number += jobs
+        chaos.settle()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("point", ["claimed", "spawned", "exited"])
+def test_a_fault_of_a_worker_costs_nothing_but_attempts(
+    chaos: Chaos, point: str, action: str
+) -> None:
+    chaos.start(4, f"{point}={ACTIONS[action]}")
+    suffer(chaos, f"{point} {action}", 8)
+    chaos.conclude()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("action", OF_WRITERS)
+@pytest.mark.parametrize("point", ["committing", "committed"])
+def test_a_fault_at_a_commit_of_any_process_of_a_pool_costs_nothing_but_attempts(
+    chaos: Chaos, point: str, action: str
+) -> None:
+    until(lambda: chaos.try_start(4, f"{point}={OF_WRITERS[action]}") == 0, "it has started")
+    suffer(chaos, f"{point} {action}", 40)
+    chaos.conclude()
