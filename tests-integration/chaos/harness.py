@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from conftest import MARK, Flam
+from conftest import MARK, SCRIPTS, Flam
 
 from chaos.processes import Process, born, marked
 from flam_store import Attempt, Job, open_store
@@ -33,6 +35,21 @@ class Line:
     job: str
     attempt: int
     process: Process
+
+
+@attrs.frozen
+class Running:
+    """One of Flam's executables that somebody has started and not yet seen end."""
+
+    popen: subprocess.Popen[bytes]
+
+    @property
+    def process(self) -> Process:
+        return Process(self.popen.pid, born(self.popen.pid) or "")
+
+    def exit_code(self) -> int:
+        """Wait for its end."""
+        return self.popen.wait(PATIENCE_SECONDS)
 
 
 @attrs.define
@@ -93,6 +110,21 @@ class Chaos:
         """The same, which a fault may have kept from starting; the exit code."""
         command = ("worker", "start", "--count", str(count))
         return self.flam.ctl(*command, env=self.environ(faults)).returncode
+
+    def spawn(self, program: str, *arguments: str, faults: str = "", **options: Any) -> Running:
+        """Start one of the executables and do not wait for it."""
+        words = [SCRIPTS / program, "--home", self.flam.home, *arguments]
+        given = {"cwd": self.folder, "env": self.environ(faults), "stdin": subprocess.DEVNULL,
+                 "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}  # fmt: skip
+        return Running(subprocess.Popen(words, **given))
+
+    def freeze(self, processes: Iterable[Process], seconds: float) -> None:
+        """Stop the processes and let them go on after so long: time itself is the trial here."""
+        victims = [each for each in processes if each.send(signal.SIGSTOP)]
+        until(lambda: all(each.stopped or not each.alive for each in victims), "they have stopped")
+        time.sleep(seconds)
+        for each in victims:
+            each.send(signal.SIGCONT)
 
     def environ(self, faults: str = "") -> dict[str, str]:
         """The environment of this trial's programs, with faults if any are asked for."""
@@ -250,4 +282,4 @@ def _line(text: str) -> Line:
     return Line(what, job, int(attempt), Process(int(pid), then))
 
 
-__all__ = ["Chaos", "Line", "Process", "born", "until"]
+__all__ = ["Chaos", "Line", "Process", "Running", "born", "until"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sqlite3
@@ -40,6 +41,14 @@ class SteadyClock:
 
     def advance(self, duration: timedelta) -> None:
         self.now += duration.total_seconds()
+
+
+def watch_for_a_lease(recovery: Recovery, store: Store, steady: SteadyClock) -> None:
+    """Sweep as often as a supervisor does, for exactly a lease, in which nobody is lost."""
+    for _ in range(3):
+        assert recovery.sweep(store) == 0
+        steady.advance(LEASE / 3)
+    assert recovery.sweep(store) == 0
 
 
 @pytest.fixture
@@ -345,9 +354,7 @@ def test_a_stopped_worker_is_killed_and_recovered_after_its_lease_and_not_before
     os.kill(worker.pid, signal.SIGSTOP)
     os.waitid(os.P_PID, worker.pid, os.WSTOPPED)
     command = running_command(children, held(store, process_of(worker.pid)))
-    assert recovery.sweep(store) == 0
-    steady.advance(LEASE)
-    assert recovery.sweep(store) == 0
+    watch_for_a_lease(recovery, store, steady)
     assert lives(worker.pid)
     steady.advance(timedelta(milliseconds=1))
     assert recovery.sweep(store) == 1
@@ -363,14 +370,43 @@ def test_a_heartbeat_begins_the_wait_anew(
 ) -> None:
     worker = children.sleeping()
     held(store, process_of(worker.pid))
-    recovery.sweep(store)
-    steady.advance(LEASE)
+    watch_for_a_lease(recovery, store, steady)
     wall.advance(timedelta(milliseconds=1))
     store.renew(WORKER)
-    for _ in range(2):
-        assert recovery.sweep(store) == 0
-        steady.advance(LEASE)
+    steady.advance(LEASE / 3)
+    watch_for_a_lease(recovery, store, steady)
     assert lives(worker.pid)
+
+
+def test_time_in_which_nobody_watched_makes_nobody_lost(
+    store: Store, recovery: Recovery, children: Children, steady: SteadyClock
+) -> None:
+    worker = children.sleeping()
+    held(store, process_of(worker.pid))
+    assert recovery.sweep(store) == 0
+    steady.advance(LEASE / 3)
+    assert recovery.sweep(store) == 0
+    steady.advance(LEASE * 100)
+    assert recovery.sweep(store) == 0
+    assert lives(worker.pid)
+
+
+def test_who_is_stopped_for_a_lease_is_killed_without_a_write_to_the_store(
+    store: Store, recovery: Recovery, children: Children, steady: SteadyClock, tmp_path: Path
+) -> None:
+    stopped, awake = children.sleeping(), children.sleeping()
+    held(store, process_of(stopped.pid))
+    register(store, process_of(awake.pid), "awake")
+    os.kill(stopped.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, stopped.pid, os.WSTOPPED)
+    with open(tmp_path / "queue.db-gate", "rb") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        for pause in (LEASE / 3, LEASE / 3, LEASE / 3, timedelta(milliseconds=1)):
+            assert recovery.kill_the_stopped(store) == 0
+            steady.advance(pause)
+        assert recovery.kill_the_stopped(store) == 1
+    assert children.ended(stopped) == -signal.SIGKILL
+    assert lives(awake.pid)
 
 
 @pytest.mark.parametrize("jump", [timedelta(days=400), timedelta(days=-400)])
@@ -415,9 +451,7 @@ def test_a_worker_that_cannot_be_seen_is_recovered_after_its_lease_without_a_sig
         "another pid namespace": ProcessId(host=here.host, boot=hidden, pid=pid, born=here.born),
     }
     held(store, seen[process])
-    assert recovery.sweep(store) == 0
-    steady.advance(LEASE)
-    assert recovery.sweep(store) == 0
+    watch_for_a_lease(recovery, store, steady)
     steady.advance(timedelta(seconds=1))
     assert recovery.sweep(store) == 1
     assert state(store) == (State.FAILED, ["crashed"])

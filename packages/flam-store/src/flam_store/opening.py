@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 from flam_store.clock import Clock, system_clock
 from flam_store.config import Config
@@ -11,14 +12,20 @@ from flam_store.store import Store
 
 
 def open_store(
-    url: str, *, config: Config | None = None, create: bool = True, clock: Clock = system_clock
+    url: str,
+    *,
+    config: Config | None = None,
+    create: bool = True,
+    clock: Clock = system_clock,
+    patience: timedelta | None = None,
 ) -> Store:
     """The store at ``url``: ``sqlite:///relative.db`` or ``sqlite:////absolute.db``.
 
     ``config`` gives the retry, backoff and timeout values of jobs whose spec has none; its
     defaults when left out. With ``create`` a missing database is made (mode 0600; its folder
     must exist); without, it is an empty queue that is kept nowhere. ``clock`` is the store's
-    one clock.
+    one clock. ``patience`` is how long a verb waits for other writers before StoreBusy,
+    half a minute unless told.
 
     Raises StoreUrlError; UnsafeError for a file that others can write; and every StoreError.
     """
@@ -33,7 +40,8 @@ def open_store(
         make_file(path)
     elif not os.path.lexists(path):
         return SqliteStore(Session(None), config or Config(), clock)
-    return SqliteStore(Session(path), config or Config(), clock)
+    given = {} if patience is None else {"patience_seconds": patience.total_seconds()}
+    return SqliteStore(Session(path, **given), config or Config(), clock)
 
 
 def without_password(url: str) -> str:

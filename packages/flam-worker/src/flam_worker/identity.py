@@ -87,6 +87,16 @@ def presence(process: ProcessId) -> Presence:
     return Presence.ALIVE if born(process.pid) == process.born else Presence.GONE
 
 
+def is_stopped(process: ProcessId) -> bool:
+    """Whether the recorded process lives and does nothing, as SIGSTOP has stopped it."""
+    if presence(process) is not Presence.ALIVE:
+        return False
+    try:
+        return str(psutil.Process(process.pid).status()) == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
+
+
 def send(process: ProcessId, number: int) -> bool:
     """Send a signal if the process is provably the one recorded; say whether it was sent."""
     if process.pid <= 1 or presence(process) is not Presence.ALIVE:

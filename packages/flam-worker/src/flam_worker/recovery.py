@@ -3,7 +3,8 @@
 A worker is gone when its process provably is: another boot, or no process that was born
 then. It is lost when it has not renewed its lease although this process has watched its
 heartbeat for that long, on its own steady clock: a jump of the wall clock makes nobody
-lost. A lost worker of this host is killed first, as it might wake and start a command.
+lost, and neither does a time in which this process itself was stopped or waited for the
+store. A lost worker of this host is killed first, as it might wake and start a command.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import attrs
@@ -26,7 +27,7 @@ from flam_worker import footprint, tree
 from flam_worker.decide import decide
 from flam_worker.end import Crashed
 from flam_worker.environment import cookie
-from flam_worker.identity import Presence, host, presence, send
+from flam_worker.identity import Presence, host, is_stopped, presence, send
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,29 @@ HEIR = ".heir"
 
 _GRACE_SECONDS = 2.0
 _KILL_SECONDS = 5.0
+
+
+class Watch:
+    """For how long each of many has stayed the same, as far as that has been watched.
+
+    A long time between two looks counts for half a lease: this process cannot know whether
+    it was itself that was stopped, or held up, or the whole machine.
+    """
+
+    def __init__(self) -> None:
+        self._same: dict[str, tuple[object, timedelta]] = {}
+        self._looked = time.monotonic()
+
+    def look(self, seen: Mapping[str, tuple[object, timedelta]]) -> set[str]:
+        """Of these, each with a lease, the ones that have stayed the same for longer than that."""
+        now = time.monotonic()
+        passed, self._looked = timedelta(seconds=now - self._looked), now
+        before, self._same = self._same, {}
+        for key, (what, lease) in seen.items():
+            same, duration = before.get(key, (None, timedelta(0)))
+            duration = duration + min(passed, lease / 2) if same == what else timedelta(0)
+            self._same[key] = (what, duration)
+        return {key for key, (_, lease) in seen.items() if self._same[key][1] > lease}
 
 
 @attrs.define(kw_only=True)
@@ -49,15 +73,18 @@ class Recovery:
     run_folder: Path
     orphans: Callable[[], tree.Processes]
     reap: Callable[[], None]
-    _heartbeats: dict[str, tuple[datetime, float]] = attrs.field(factory=dict, init=False)
+    _heartbeats: Watch = attrs.field(factory=Watch, init=False)
+    _stopped: Watch = attrs.field(factory=Watch, init=False)
 
     def sweep(self, store: Store) -> int:
         """Recover every worker that went away; return how many jobs were put back."""
         running = store.running()  # first: whoever claims a job is registered by then
         records = store.workers()
         known = {record.id for record in records}
-        self._heartbeats = {key: seen for key, seen in self._heartbeats.items() if key in known}
-        left = {record.id: how for record in records if (how := self._left(record))}
+        overdue = self._heartbeats.look(
+            {each.id: (each.heartbeat_at, each.lease) for each in records}
+        )
+        left = {each.id: how for each in records if (how := _left(each, overdue))}
         put_back = 0
         for claim in running:
             if claim.worker in left:
@@ -77,27 +104,15 @@ class Recovery:
                 footprint.erase(self.run_folder, worker_id)
             footprint.erase(self.run_folder, f"{worker_id}{HEIR}")
 
-    def _left(self, record: WorkerRecord) -> str | None:
-        """How the worker went away, or None while it has not."""
-        found = presence(record.process)
-        if found is Presence.GONE:
-            return "its worker died"
-        if not self._is_overdue(record):
-            return None
-        if record.role is Role.SUPERVISOR:
-            # It holds no job, so that its silence is of no consequence while it may live.
-            return None if found is Presence.ALIVE else "it did not renew its lease"
-        if found is Presence.ALIVE and not _kill(record):
-            return None
-        return "its worker did not renew its lease"
+    def kill_the_stopped(self, store: Store) -> int:
+        """Kill whoever has been seen stopped for a lease; return how many.
 
-    def _is_overdue(self, record: WorkerRecord) -> bool:
-        now = time.monotonic()
-        beat, since = self._heartbeats.get(record.id, (None, now))
-        if beat != record.heartbeat_at:
-            self._heartbeats[record.id] = (record.heartbeat_at, now)
-            return False
-        return now - since > record.lease.total_seconds()
+        One that was stopped inside the store's gate keeps all others from writing, and so from
+        renewing their leases and from recovering it: it is found by reading alone.
+        """
+        stopped = [record for record in store.workers() if is_stopped(record.process)]
+        overdue = self._stopped.look({each.id: ("stopped", each.lease) for each in stopped})
+        return sum(_kill(record) for record in stopped if record.id in overdue)
 
     def _recover(self, store: Store, claim: Claim, how: str) -> int:
         if not self._end_tree(claim):
@@ -124,6 +139,21 @@ class Recovery:
         return tree.end_all(
             lambda: tree.found_by(traces) | self.orphans(), _GRACE_SECONDS, self.reap
         )
+
+
+def _left(record: WorkerRecord, overdue: Collection[str]) -> str | None:
+    """How the worker went away, or None while it has not."""
+    found = presence(record.process)
+    if found is Presence.GONE:
+        return "its worker died"
+    if record.id not in overdue:
+        return None
+    if record.role is Role.SUPERVISOR:
+        # It holds no job, so that its silence is of no consequence while it may live.
+        return None if found is Presence.ALIVE else "it did not renew its lease"
+    if found is Presence.ALIVE and not _kill(record):
+        return None
+    return "its worker did not renew its lease"
 
 
 def _kill(record: WorkerRecord) -> bool:

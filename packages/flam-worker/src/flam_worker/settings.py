@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import attrs
@@ -37,11 +38,11 @@ class Settings:
     def config(self) -> Config:
         return read_config(self.home.config_path)
 
-    def open(self) -> Store:
+    def open(self, *, patience: timedelta | None = None) -> Store:
         """The pool's store. StoreLost when it was taken away: a worker makes no new one."""
         if not database_exists(self.store_url):
             raise StoreLost(self.store_url.rpartition("@")[2], "is gone.")
-        return open_store(self.store_url, config=self.config())
+        return open_store(self.store_url, config=self.config(), patience=patience)
 
 
 def store_url_of(home: Home, given: str | None) -> str:

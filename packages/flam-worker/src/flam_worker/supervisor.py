@@ -232,9 +232,11 @@ class Supervisor:
 
     def _look_after(self) -> None:
         """Renew the lease, read orders, recover what others left. Again in a third of a lease."""
-        self._look_at = time.monotonic() + self._config.lease_seconds / 3
+        third = timedelta(seconds=self._config.lease_seconds / 3)
+        self._look_at = time.monotonic() + third.total_seconds()
         try:
-            with self._settings.open() as store:
+            with self._settings.open(patience=third) as store:
+                self._recovery.kill_the_stopped(store)
                 orders = store.renew(self._settings.supervisor)
                 self._recovery.sweep(store)
             if not orders.known:

@@ -1,0 +1,86 @@
+"""SIGSTOP, beyond the lease, and SIGCONT."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from chaos.harness import Chaos, Process, until
+
+LEASE_SECONDS = 3
+
+
+def busy_worker(chaos: Chaos) -> Process:
+    """A worker that runs a command, by its child."""
+    return until(lambda: _busy(chaos), "a worker runs a job")
+
+
+def _busy(chaos: Chaos) -> Process | None:
+    parents = {line.process.parent for line in chaos.journal("start") if line.process.alive}
+    return next((each for each in chaos.workers() if each.pid in parents), None)
+
+
+def test_a_worker_that_is_stopped_is_killed_after_its_lease_and_its_job_runs_again(
+    chaos: Chaos,
+) -> None:
+    chaos.enqueue("job", does=["sleep=0.5"])
+    chaos.start(1)
+    worker = busy_worker(chaos)
+    worker.send(signal.SIGSTOP)
+    until(lambda: not worker.alive, "it is killed")
+    chaos.conclude()
+    assert [each.state.value for each in chaos.attempts()["job"]] == ["crashed", "completed"]
+
+
+def test_a_stopped_supervisor_holds_up_no_job_and_wakes_to_its_work(chaos: Chaos) -> None:
+    chaos.start(2)
+    (supervisor,) = chaos.supervisors()
+    supervisor.send(signal.SIGSTOP)
+    chaos.enqueue(*(f"job-{number}" for number in range(8)), does=["sleep=1"])
+    chaos.settle()
+    supervisor.send(signal.SIGCONT)
+    worker = chaos.workers()[0]
+    worker.send(signal.SIGKILL)
+    chaos.enqueue("last")
+    chaos.conclude()
+    attempts = chaos.attempts()
+    assert all(len(attempts[f"job-{number}"]) == 1 for number in range(8))
+
+
+def test_a_whole_pool_that_was_stopped_goes_on_where_it_was(chaos: Chaos) -> None:
+    chaos.enqueue("job-1", "job-2", does=["sleep=5"])
+    chaos.start(2)
+    until(lambda: len(chaos.journal("start")) == 2, "both run")
+    chaos.freeze(chaos.pool(), LEASE_SECONDS + 1)
+    chaos.conclude()
+    assert all(len(every) == 1 for every in chaos.attempts().values())
+
+
+def test_a_stopped_enqueue_that_holds_the_gate_costs_time_and_nothing_else(chaos: Chaos) -> None:
+    chaos.enqueue("running", does=["sleep=5"])
+    chaos.start(2)
+    until(lambda: chaos.journal("start"), "it runs")
+    holder = chaos.spawn(
+        "queuectl", "enqueue", "--id", "held", "--", *chaos.witness(), faults="committing=stop"
+    )
+    chaos.asked.add("held")
+    until(lambda: holder.process.stopped, "it has stopped inside the gate")
+    chaos.freeze([holder.process], LEASE_SECONDS + 1)
+    assert holder.exit_code() == 0
+    chaos.acknowledged.add("held")
+    chaos.conclude()
+    assert all(len(every) == 1 for every in chaos.attempts().values())
+
+
+@pytest.mark.chaos
+def test_a_worker_that_is_stopped_inside_the_gate_is_killed_and_the_others_go_on(
+    chaos: Chaos,
+) -> None:
+    until(lambda: chaos.try_start(4, "committing=stop:0.02") == 0, "it has started")
+    number = 0
+    while chaos.faults()["committing stop"] < 4:
+        chaos.enqueue(*(f"job-{number + each}" for each in range(20)))
+        number += 20
+        chaos.settle(180)
+    chaos.conclude()
