@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,6 +76,21 @@ def test_a_verb_waits_for_the_gate(made: Path, children: Children, signpost: Sig
             assert not waiting.is_gone()
     assert waiting.answer() == "j"
     held.close()
+
+
+def test_a_child_forked_while_its_parent_waits_keeps_no_gate(
+    made: Path, children: Children, signpost: Signpost
+) -> None:
+    holder, waiting, other = hold(children, made, signpost), Gate(str(made)), Gate(str(made))
+    with pytest.raises(StoreBusy), waiting.held(0.01):
+        pass
+    child = children.start(signal.pause)
+    holder.kill()
+    until(lambda: all(each.name != "flam-gate" for each in threading.enumerate()), "the waiter")
+    with other.held(1):
+        assert not child.is_gone()
+    waiting.close()
+    other.close()
 
 
 def _enqueue_when(path: Path, signpost: Signpost) -> str:

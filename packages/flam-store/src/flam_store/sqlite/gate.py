@@ -97,7 +97,7 @@ class _Waiter:
             self._got.wait(seconds)
         except BaseException:
             if not self._abandon():
-                os.close(self._fd)
+                self._give_back()
             raise
         return not self._abandon()
 
@@ -113,4 +113,9 @@ class _Waiter:
             if not self._abandoned:
                 self._got.set()
                 return
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """By word: a child forked meanwhile has the descriptor too, and would keep the lock."""
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)
