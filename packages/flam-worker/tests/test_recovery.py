@@ -26,7 +26,7 @@ from flam_worker import tree
 from flam_worker.environment import COOKIE, cookie
 from flam_worker.footprint import Footprint, last_step
 from flam_worker.identity import boot, born, host
-from flam_worker.recovery import Recovery
+from flam_worker.recovery import Recovery, Stoppages
 
 WORKER = "worker-1"
 LEASE = timedelta(seconds=30)
@@ -392,8 +392,9 @@ def test_time_in_which_nobody_watched_makes_nobody_lost(
 
 
 def test_who_is_stopped_for_a_lease_is_killed_without_a_write_to_the_store(
-    store: Store, recovery: Recovery, children: Children, steady: SteadyClock, tmp_path: Path
+    store: Store, children: Children, steady: SteadyClock, tmp_path: Path
 ) -> None:
+    stoppages = Stoppages()
     stopped, awake = children.sleeping(), children.sleeping()
     held(store, process_of(stopped.pid))
     register(store, process_of(awake.pid), "awake")
@@ -402,9 +403,9 @@ def test_who_is_stopped_for_a_lease_is_killed_without_a_write_to_the_store(
     with open(tmp_path / "queue.db-gate", "rb") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         for pause in (LEASE / 3, LEASE / 3, LEASE / 3, timedelta(milliseconds=1)):
-            assert recovery.kill_the_stopped(store) == 0
+            assert stoppages.look(store) == 0
             steady.advance(pause)
-        assert recovery.kill_the_stopped(store) == 1
+        assert stoppages.look(store) == 1
     assert children.ended(stopped) == -signal.SIGKILL
     assert lives(awake.pid)
 

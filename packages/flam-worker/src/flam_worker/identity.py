@@ -24,7 +24,11 @@ class Presence(StrEnum):
 
 
 def this_process() -> ProcessId:
-    pid = os.getpid()
+    return process_of(os.getpid())
+
+
+def process_of(pid: int) -> ProcessId:
+    """The process of this host that has the pid now, for one that cannot lose it meanwhile."""
     return ProcessId(host=host(), boot=boot(), pid=pid, born=born(pid) or "")
 
 

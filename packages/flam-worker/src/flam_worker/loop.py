@@ -22,6 +22,7 @@ from flam_worker.end import CalledOff, Cancelled, End, NotStarted
 from flam_worker.environment import inherited, job_environment
 from flam_worker.identity import this_process
 from flam_worker.orders import Inbox
+from flam_worker.recovery import Stoppages
 from flam_worker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Worker:
         self._inbox = inbox
         self._logs = Logs(settings.home.logs_path)
         self._environ = inherited(os.environ)
+        self._stoppages = Stoppages()
         self._orders = Orders(known=True)
         self._renewed = time.monotonic()
 
@@ -89,6 +91,7 @@ class Worker:
                 if self._stop() is Stop.NOW:
                     raise
                 log.warning("%s", error)
+                self._stoppages.look(self._store)
                 self._store.wait(_PAUSE, watch=self._inbox.fds)
                 self._attend()
                 continue
@@ -177,6 +180,7 @@ class Worker:
         try:
             self._orders = self._store.renew(self.id)
         except (StoreBusy, StoreFull):
+            self._stoppages.look(self._store)
             # Nobody else can write either, so nobody takes the lease away meanwhile.
             self._renewed = time.monotonic() - self._config.lease_seconds / 3 + 1.0
         except StoreError as error:

@@ -13,16 +13,17 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import attrs
 
 from flam_store import Claim, Store
 from flam_store.outcome import Result
 from flam_store.output import Logs
-from flam_store.worker import Role, WorkerRecord
+from flam_store.worker import ProcessId, Role, WorkerRecord
 from flam_worker import footprint, tree
 from flam_worker.decide import decide
 from flam_worker.end import Crashed
@@ -31,6 +32,8 @@ from flam_worker.identity import Presence, host, is_stopped, presence, send
 
 log = logging.getLogger(__name__)
 
+K = TypeVar("K", bound=Hashable)
+
 HEIR = ".heir"
 """The ending of the file in ``run/`` of the one who succeeds a dead supervisor."""
 
@@ -38,7 +41,7 @@ _GRACE_SECONDS = 2.0
 _KILL_SECONDS = 5.0
 
 
-class Watch:
+class Watch(Generic[K]):
     """For how long each of many has stayed the same, as far as that has been watched.
 
     A long time between two looks counts for half a lease: this process cannot know whether
@@ -46,10 +49,10 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        self._same: dict[str, tuple[object, timedelta]] = {}
+        self._same: dict[K, tuple[object, timedelta]] = {}
         self._looked = time.monotonic()
 
-    def look(self, seen: Mapping[str, tuple[object, timedelta]]) -> set[str]:
+    def look(self, seen: Mapping[K, tuple[object, timedelta]]) -> set[K]:
         """Of these, each with a lease, the ones that have stayed the same for longer than that."""
         now = time.monotonic()
         passed, self._looked = timedelta(seconds=now - self._looked), now
@@ -59,6 +62,29 @@ class Watch:
             duration = duration + min(passed, lease / 2) if same == what else timedelta(0)
             self._same[key] = (what, duration)
         return {key for key, (_, lease) in seen.items() if self._same[key][1] > lease}
+
+
+class Stoppages:
+    """Watches for processes that were stopped inside the store's gate.
+
+    Such a one keeps all others from writing, and so from renewing their leases and from
+    recovering what it has. Whoever finds the store busy can find it, by reading alone.
+    """
+
+    def __init__(self) -> None:
+        self._stopped = Watch[ProcessId]()
+
+    def look(self, store: Store, own: Mapping[ProcessId, timedelta] | None = None) -> int:
+        """Kill those seen stopped for their lease, also of ``own``; return how many.
+
+        To be called whenever the store has been busy for long.
+        """
+        leases = {record.process: record.lease for record in store.workers()} | dict(own or {})
+        stopped = {process: lease for process, lease in leases.items() if is_stopped(process)}
+        overdue = self._stopped.look(
+            {process: ("stopped", lease) for process, lease in stopped.items()}
+        )
+        return sum(_kill(process, "it was stopped, and the store busy") for process in overdue)
 
 
 @attrs.define(kw_only=True)
@@ -73,8 +99,7 @@ class Recovery:
     run_folder: Path
     orphans: Callable[[], tree.Processes]
     reap: Callable[[], None]
-    _heartbeats: Watch = attrs.field(factory=Watch, init=False)
-    _stopped: Watch = attrs.field(factory=Watch, init=False)
+    _heartbeats: Watch[str] = attrs.field(factory=Watch, init=False)
 
     def sweep(self, store: Store) -> int:
         """Recover every worker that went away; return how many jobs were put back."""
@@ -103,16 +128,6 @@ class Recovery:
                 store.forget(worker_id)
                 footprint.erase(self.run_folder, worker_id)
             footprint.erase(self.run_folder, f"{worker_id}{HEIR}")
-
-    def kill_the_stopped(self, store: Store) -> int:
-        """Kill whoever has been seen stopped for a lease; return how many.
-
-        One that was stopped inside the store's gate keeps all others from writing, and so from
-        renewing their leases and from recovering it: it is found by reading alone.
-        """
-        stopped = [record for record in store.workers() if is_stopped(record.process)]
-        overdue = self._stopped.look({each.id: ("stopped", each.lease) for each in stopped})
-        return sum(_kill(record) for record in stopped if record.id in overdue)
 
     def _recover(self, store: Store, claim: Claim, how: str) -> int:
         if not self._end_tree(claim):
@@ -151,19 +166,19 @@ def _left(record: WorkerRecord, overdue: Collection[str]) -> str | None:
     if record.role is Role.SUPERVISOR:
         # It holds no job, so that its silence is of no consequence while it may live.
         return None if found is Presence.ALIVE else "it did not renew its lease"
-    if found is Presence.ALIVE and not _kill(record):
+    if found is Presence.ALIVE and not _kill(record.process, "its lease ran out"):
         return None
     return "its worker did not renew its lease"
 
 
-def _kill(record: WorkerRecord) -> bool:
+def _kill(process: ProcessId, why: str) -> bool:
     """SIGKILL, which also ends a stopped process; whether it is gone."""
-    if record.process.host != host() or not send(record.process, signal.SIGKILL):
+    if process.host != host() or not send(process, signal.SIGKILL):
         return False
-    log.warning("worker %s (pid %s) killed: its lease ran out", record.id, record.process.pid)
+    log.warning("pid %s killed: %s", process.pid, why)
     deadline = time.monotonic() + _KILL_SECONDS
     while time.monotonic() < deadline:
-        if presence(record.process) is Presence.GONE:
+        if presence(process) is Presence.GONE:
             return True
         time.sleep(0.01)
     return False

@@ -8,21 +8,21 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 
 import attrs
 
-from flam_store.errors import FlamError
+from flam_store.errors import FlamError, StoreBusy
 from flam_store.output import Logs
-from flam_store.worker import Registration, Role, Stop
+from flam_store.worker import ProcessId, Registration, Role, Stop
 from flam_worker import journal, kernel, tree
 from flam_worker.child import Child, fork_worker
-from flam_worker.identity import this_process
+from flam_worker.identity import process_of, this_process
 from flam_worker.orders import GRACEFUL, NOW
 from flam_worker.pool import log_path
-from flam_worker.recovery import Recovery
+from flam_worker.recovery import Recovery, Stoppages
 from flam_worker.settings import Settings
 from flam_worker.signals import Signals
 
@@ -78,6 +78,7 @@ class Supervisor:
             orphans=self._orphans,
             reap=self._reap,
         )
+        self._stoppages = Stoppages()
         self._ended: dict[int, int] = {}
         self._stop: Stop | None = None
         self._escalate_at = float("inf")
@@ -236,8 +237,12 @@ class Supervisor:
         self._look_at = time.monotonic() + third.total_seconds()
         try:
             with self._settings.open(patience=third) as store:
-                self._recovery.kill_the_stopped(store)
-                orders = store.renew(self._settings.supervisor)
+                try:
+                    orders = store.renew(self._settings.supervisor)
+                except StoreBusy:
+                    self._look_at = 0.0  # the wait was the pause
+                    self._stoppages.look(store, self._own_processes())
+                    raise
                 self._recovery.sweep(store)
             if not orders.known:
                 self._register()
@@ -247,6 +252,11 @@ class Supervisor:
         if orders.stop is not None:
             self._ask(orders.stop)
         journal.keep_short(log_path(self._settings.home))
+
+    def _own_processes(self) -> Mapping[ProcessId, timedelta]:
+        """The workers, each with its lease, also one that is not yet registered."""
+        lease = timedelta(seconds=self._config.lease_seconds)
+        return {process_of(slot.child.pid): lease for slot in self._slots if slot.child}
 
     def _leave(self) -> None:
         try:
