@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Iterator
 
 import pytest
 from conftest import Flam
@@ -12,11 +13,13 @@ from chaos.harness import SEED, Chaos
 
 
 @pytest.fixture
-def chaos(flam: Flam) -> Chaos:
+def chaos(flam: Flam) -> Iterator[Chaos]:
     if sys.platform != "linux":
         pytest.skip("the harness finds processes in /proc")
     print(f"FLAM_CHAOS_SEED={SEED}")  # noqa: T201 - shown when the test fails
     trial = Chaos(flam, random.Random(SEED))
     trial.folder.mkdir()
     trial.configure()
-    return trial
+    yield trial
+    for running in trial.launched:
+        running.close()

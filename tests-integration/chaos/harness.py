@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from chaos.processes import Process, born, marked
 from flam_store import Attempt, Job, open_store
 
 WITNESS = Path(__file__).with_name("witness.py")
+HOSTILE = Path(__file__).with_name("hostile.py")
 SEED = int(os.environ.get("FLAM_CHAOS_SEED", "1"))
 PATIENCE_SECONDS = 60.0
 CONFIG = {"lease_seconds": 3, "shutdown_grace": 10, "max_retries": 1000, "backoff_base": 0}
@@ -45,11 +47,24 @@ class Running:
 
     @property
     def process(self) -> Process:
+        """Its pid is its own until ``exit_code`` has been asked for."""
         return Process(self.popen.pid, born(self.popen.pid) or "")
 
     def exit_code(self) -> int:
         """Wait for its end."""
         return self.popen.wait(PATIENCE_SECONDS)
+
+    def kill_within(self, seconds: float) -> int:
+        """SIGKILL after so long, unless it has ended by then; the exit code."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.popen.wait(seconds)
+        self.popen.kill()
+        return self.exit_code()
+
+    def close(self) -> None:
+        self.kill_within(0)
+        if self.popen.stderr:
+            self.popen.stderr.close()
 
 
 @attrs.define
@@ -62,6 +77,7 @@ class Chaos:
     """Every id that was ever given to ``enqueue``."""
     acknowledged: set[str] = attrs.field(factory=set)
     """Those for which ``enqueue`` has exited 0."""
+    launched: list[Running] = attrs.field(factory=list)
 
     @property
     def folder(self) -> Path:
@@ -86,12 +102,16 @@ class Chaos:
         """The ``args`` of a job that is its own witness; the words are in ``witness.py``."""
         return [sys.executable, "-I", "-S", str(WITNESS), str(self.folder), *words]
 
-    def enqueue(self, *ids: str, does: Iterable[str] = (), **fields: object) -> None:
+    def hostile(self, *words: str) -> list[str]:
+        """The ``args`` of a job that misbehaves; the words are in ``hostile.py``."""
+        return [sys.executable, "-I", "-S", str(HOSTILE), str(self.folder), *words]
+
+    def enqueue(self, *ids: str, does: Iterable[str] = (), **fields: Any) -> None:
         """Enqueue witnesses; they count as acknowledged."""
         done = self.try_enqueue(*ids, does=does, **fields)
         assert done == 0, f"enqueue has exited with {done}"
 
-    def try_enqueue(self, *ids: str, does: Iterable[str] = (), **fields: object) -> int:
+    def try_enqueue(self, *ids: str, does: Iterable[str] = (), **fields: Any) -> int:
         """Enqueue witnesses; the exit code. They count as acknowledged if it is 0."""
         self.asked.update(ids)
         specs = [{"args": self.witness(*does), **fields, "id": id} for id in ids]
@@ -113,10 +133,16 @@ class Chaos:
 
     def spawn(self, program: str, *arguments: str, faults: str = "", **options: Any) -> Running:
         """Start one of the executables and do not wait for it."""
-        words = [SCRIPTS / program, "--home", self.flam.home, *arguments]
-        given = {"cwd": self.folder, "env": self.environ(faults), "stdin": subprocess.DEVNULL,
+        words = [str(SCRIPTS / program), "--home", str(self.flam.home), *arguments]
+        return self.launch(words, env=self.environ(faults), **options)
+
+    def launch(self, words: Sequence[str], **options: Any) -> Running:
+        """Start any program; it is ended with the trial."""
+        given = {"cwd": self.folder, "env": self.flam.environ, "stdin": subprocess.DEVNULL,
                  "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options}  # fmt: skip
-        return Running(subprocess.Popen(words, **given))
+        running = Running(subprocess.Popen(words, **given))
+        self.launched.append(running)
+        return running
 
     def freeze(self, processes: Iterable[Process], seconds: float) -> None:
         """Stop the processes and let them go on after so long: time itself is the trial here."""
@@ -165,11 +191,10 @@ class Chaos:
 
     def settle(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until every job has come to its end. Nobody helps, so this is progress."""
-        until(
-            lambda: all(state in FINAL for state in self.states().values()),
-            "every job has come to its end",
-            patience_seconds,
-        )
+        until(self.is_settled, "every job has come to its end", patience_seconds)
+
+    def is_settled(self) -> bool:
+        return all(state in FINAL for state in self.states().values())
 
     def states(self) -> dict[str, str]:
         return {job.id: job.state.value for job in self.jobs()}
@@ -273,6 +298,10 @@ def until(
     raise AssertionError(f"waited {patience_seconds:g} s in vain until {what}")
 
 
+def until_gone(*processes: Process) -> None:
+    until(lambda: not any(each.alive for each in processes), f"these are gone: {processes}")
+
+
 def _is_flam_worker(program: list[str]) -> bool:
     return any(Path(word).name in ("flam-worker", "flam_worker") for word in program[:4])
 
@@ -282,4 +311,4 @@ def _line(text: str) -> Line:
     return Line(what, job, int(attempt), Process(int(pid), then))
 
 
-__all__ = ["Chaos", "Line", "Process", "Running", "born", "until"]
+__all__ = ["SCRIPTS", "Chaos", "Line", "Process", "Running", "born", "until", "until_gone"]

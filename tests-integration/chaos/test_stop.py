@@ -6,14 +6,15 @@ import signal
 
 import pytest
 
-from chaos.harness import Chaos, Process, until
+from chaos.harness import Chaos, Process, until, until_gone
 
 LEASE_SECONDS = 3
 
 
 def busy_worker(chaos: Chaos) -> Process:
     """A worker that runs a command, by its child."""
-    return until(lambda: _busy(chaos), "a worker runs a job")
+    busy: Process = until(lambda: _busy(chaos), "a worker runs a job")
+    return busy
 
 
 def _busy(chaos: Chaos) -> Process | None:
@@ -28,7 +29,7 @@ def test_a_worker_that_is_stopped_is_killed_after_its_lease_and_its_job_runs_aga
     chaos.start(1)
     worker = busy_worker(chaos)
     worker.send(signal.SIGSTOP)
-    until(lambda: not worker.alive, "it is killed")
+    until_gone(worker)
     chaos.conclude()
     assert [each.state.value for each in chaos.attempts()["job"]] == ["crashed", "completed"]
 
@@ -74,7 +75,7 @@ def test_a_stopped_enqueue_that_holds_the_gate_costs_time_and_nothing_else(chaos
 
 
 @pytest.mark.chaos
-def test_a_worker_that_is_stopped_inside_the_gate_is_killed_and_the_others_go_on(
+def test_whoever_of_a_pool_is_stopped_inside_the_gate_is_killed_and_the_others_go_on(
     chaos: Chaos,
 ) -> None:
     until(lambda: chaos.try_start(4, "committing=stop:0.02") == 0, "it has started")

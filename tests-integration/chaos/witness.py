@@ -4,8 +4,9 @@
 journal, ``what job attempt pid born``, is one write with O_APPEND, synced. While it runs it
 holds a lock of its job's own, so that a second process of the job notices the first.
 
-Words: ``sleep=SECONDS``, ``until=PATH`` (exists), ``fail=N`` (in the first N attempts exit 1),
-``print=TEXT``, ``deaf`` (to SIGTERM).
+Words: ``sleep=SECONDS``, ``until=PATH`` (exists), ``again-until=PATH`` (only
+after the first attempt), ``fail=N`` (in the first N attempts exit 1), ``print=TEXT``, ``deaf`` (to
+SIGTERM).
 """
 
 import fcntl
@@ -71,7 +72,7 @@ def act(word: str, attempt: int) -> int | None:
     name, _, value = word.partition("=")
     if name == "sleep":
         time.sleep(float(value))
-    elif name == "until":
+    elif name == "until" or (name == "again-until" and attempt > 1):
         while not os.path.exists(value):
             time.sleep(0.01)
     elif name == "print":
@@ -80,7 +81,7 @@ def act(word: str, attempt: int) -> int | None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif name == "fail":
         return 1 if attempt <= int(value) else None
-    else:
+    elif name != "again-until":
         raise ValueError(word)
     return None
 
