@@ -20,6 +20,15 @@ def suffer(chaos: Chaos, fault: str, jobs: int) -> None:
         chaos.settle()
 
 
+def test_workers_that_die_on_their_way_lose_nothing(chaos: Chaos) -> None:
+    points = ("claimed", "spawned", "exited")
+    chaos.start(3, ",".join(f"{point}=kill:0.3" for point in points))
+    while len(chaos.faults()) < len(points):
+        chaos.enqueue(*(f"job-{len(chaos.asked) + each}" for each in range(4)))
+        chaos.settle()
+    chaos.conclude()
+
+
 @pytest.mark.chaos
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("point", ["claimed", "spawned", "exited"])

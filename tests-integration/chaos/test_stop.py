@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
@@ -34,6 +35,7 @@ def test_a_worker_that_is_stopped_is_killed_after_its_lease_and_its_job_runs_aga
     assert [each.state.value for each in chaos.attempts()["job"]] == ["crashed", "completed"]
 
 
+@pytest.mark.chaos
 def test_a_stopped_supervisor_holds_up_no_job_and_wakes_to_its_work(chaos: Chaos) -> None:
     chaos.start(2)
     (supervisor,) = chaos.supervisors()
@@ -58,6 +60,7 @@ def test_a_whole_pool_that_was_stopped_goes_on_where_it_was(chaos: Chaos) -> Non
     assert all(len(every) == 1 for every in chaos.attempts().values())
 
 
+@pytest.mark.chaos
 def test_a_stopped_enqueue_that_holds_the_gate_costs_time_and_nothing_else(chaos: Chaos) -> None:
     chaos.enqueue("running", does=["sleep=5"])
     chaos.start(2)
@@ -72,6 +75,22 @@ def test_a_stopped_enqueue_that_holds_the_gate_costs_time_and_nothing_else(chaos
     chaos.acknowledged.add("held")
     chaos.conclude()
     assert all(len(every) == 1 for every in chaos.attempts().values())
+
+
+@pytest.mark.chaos
+def test_workers_stopped_for_about_a_lease_are_themselves_again_or_gone(chaos: Chaos) -> None:
+    chaos.start(4)
+    for number in range(6):
+        chaos.enqueue(*(f"job-{number}-{each}" for each in range(12)), does=["sleep=0.3"])
+        busy_worker(chaos)
+        for each in chaos.workers():
+            each.send(signal.SIGSTOP)
+        stopped, waited = chaos.workers(), 0.0
+        for until_seconds in sorted(chaos.random.uniform(1, 6) for _ in stopped):
+            time.sleep(until_seconds - waited)
+            waited = until_seconds
+            stopped.pop().send(signal.SIGCONT)
+    chaos.conclude()
 
 
 @pytest.mark.chaos
