@@ -51,6 +51,7 @@ def test_a_stopped_supervisor_holds_up_no_job_and_wakes_to_its_work(chaos: Chaos
     assert all(len(attempts[f"job-{number}"]) == 1 for number in range(8))
 
 
+@pytest.mark.chaos
 def test_a_whole_pool_that_was_stopped_goes_on_where_it_was(chaos: Chaos) -> None:
     chaos.enqueue("job-1", "job-2", does=["sleep=5"])
     chaos.start(2)
