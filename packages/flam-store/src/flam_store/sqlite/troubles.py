@@ -26,6 +26,8 @@ def is_busy(error: sqlite3.Error) -> bool:
 def translated(error: sqlite3.Error, place: str, waited_seconds: float = 0.0) -> StoreError:
     """The error of Flam that says what the driver's error means for a caller."""
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    if name == "SQLITE_IOERR_SHMSIZE":  # the index beside the WAL has no room
+        return StoreFull(place)
     match primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreBusy(place, waited_seconds)
@@ -38,6 +40,10 @@ def translated(error: sqlite3.Error, place: str, waited_seconds: float = 0.0) ->
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
             return StoreError(place, "is read-only here. Check its mode and file system.")
         case sqlite3.SQLITE_CANTOPEN:
-            return StoreError(place, "cannot be opened. Check that it and its folder exist.")
+            return StoreError(
+                place,
+                "cannot be opened. Check that it and its folder exist and may be written, "
+                "and that there is room.",
+            )
         case _:
             return StoreError(place, f"gave an unexpected answer: {name}: {error}")
