@@ -10,7 +10,7 @@ import errno
 import pickle
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -89,10 +89,18 @@ class _Spool:
 
 @contextmanager
 def _spool(folder: Path) -> Iterator[_Spool]:
-    with ExitStack() as opened:
+    opened = ExitStack()
+    try:
         with _translated(folder):
-            batches, ids = (opened.enter_context(TemporaryFile(dir=folder)) for _ in range(2))
-        yield _Spool(folder, batches, ids)
+            spool = _Spool(folder, *(opened.enter_context(_nameless(folder)) for _ in range(2)))
+        yield spool
+    finally:
+        with suppress(OSError):  # what could not be written then has been told
+            opened.close()
+
+
+def _nameless(folder: Path) -> IO[bytes]:
+    return TemporaryFile(dir=folder)
 
 
 @contextmanager
