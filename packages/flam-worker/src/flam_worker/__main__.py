@@ -92,7 +92,8 @@ def _announce(fd: int | None, answer: tuple[int, ...] | int) -> None:
 
 
 def _refuse(problem: str, code: int) -> int:
-    print(f"flam-worker: {one_line(problem)}", file=sys.stderr)
+    with suppress(OSError):  # the log's disk may be what is full
+        print(f"flam-worker: {one_line(problem)}", file=sys.stderr, flush=True)
     return code
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from flam_store import Store
-from flam_store.errors import FlamError
+from flam_store.errors import FlamError, StoreError
 from flam_store.exits import NO, TIMED_OUT
 from flam_store.home import Home
 from flam_store.output import Logs
@@ -96,13 +96,12 @@ def environment(options: PoolOptions) -> dict[str, str]:
 def start_pool(options: PoolOptions) -> tuple[int, ...]:
     """Start a pool in the background; return its workers' process ids when all are registered.
 
-    PoolNotStarted when it ends before.
+    PoolNotStarted when it ends before; StoreError when its log cannot be written.
     """
     home = Home(path=options.home)
     home.ensure()
+    log_fd = _open_log(log_path(home))
     read_fd, write_fd = os.pipe()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    log_fd = os.open(log_path(home), flags, 0o600)
     try:
         started = subprocess.run(
             [*foreground_arguments(options), "--ready-fd", str(write_fd)],
@@ -123,6 +122,14 @@ def start_pool(options: PoolOptions) -> tuple[int, ...]:
     if isinstance(answer, list):
         return tuple(answer)
     raise PoolNotStarted(answer or max(started.returncode, 0) or NO, log_path(home))
+
+
+def _open_log(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except OSError as error:
+        raise StoreError(str(path), f"cannot be written: {error.strerror}.") from error
 
 
 def stop_pools(store: Store, *, now: bool, timeout_seconds: float | None) -> int:
