@@ -90,3 +90,7 @@ def test_the_spread_reaches_the_delay_and_nothing_else() -> None:
 def test_the_largest_exit_code_is_told_as_it_is() -> None:
     assert failure_of(ends.Exited(255)).exit_code == 255
     assert failure_of(ends.Exited(255)).cause == "exit 255"
+
+
+def test_a_worker_that_lacks_something_puts_the_job_back_uncounted() -> None:
+    assert decide(ends.Hindered("no room"), job(), 0.0) == Released(reason="no room")

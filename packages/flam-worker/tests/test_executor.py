@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from children import lives, number_in
 from commands import ENVIRONMENT, program, ran, seconds, shell, start, wanted_once
 
 from flam_worker import tree
-from flam_worker.end import CalledOff, Cancelled, Exited, NotStarted, Signalled, TimedOut
+from flam_worker.end import CalledOff, Cancelled, Exited, Hindered, NotStarted, Signalled, TimedOut
 from flam_worker.executor import Look
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -144,6 +146,17 @@ def test_a_command_may_reopen_its_output_to_append(tmp_path: Path) -> None:
 
 
 # What cannot be started
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC])
+def test_what_the_worker_lacks_is_no_fault_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def failing(*words: object, **options: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(subprocess, "Popen", failing)
+    assert ran(tmp_path, shell("true")).end == Hindered(os.strerror(code))
 
 
 def test_a_missing_program_is_named(tmp_path: Path) -> None:

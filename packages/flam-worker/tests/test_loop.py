@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sqlite3
@@ -14,7 +15,9 @@ from pools import Pools
 
 from flam_store import State
 from flam_store.outcome import Dead, Result
+from flam_store.output import Logs
 from flam_store.worker import Role
+from flam_worker import loop
 from flam_worker.decide import failure_of
 from flam_worker.end import Crashed
 from flam_worker.identity import send
@@ -199,3 +202,53 @@ def test_how_much_was_written_is_recorded_also_beyond_what_is_kept(
         started.tell(GRACEFUL)
         assert started.left()
     assert pools.attempts(job)[0].output_bytes == 5005
+
+
+def test_a_job_whose_output_cannot_be_kept_waits_without_using_up_attempts(
+    pools: Pools, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, failures = Logs.create, [1, 2]
+
+    def failing(logs: Logs, seq: int, attempt: int) -> int:
+        if failures:
+            failures.pop()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return create(logs, seq, attempt)
+
+    monkeypatch.setattr(Logs, "create", failing)
+    job = pools.enqueue("true", max_retries=0)
+    with worker(pools, children) as started:
+        pools.wait_for(job)
+        started.tell(GRACEFUL)
+        assert started.left()
+    assert pools.job(job).attempts == 1
+    assert pools.history(job) == ["released", "released", "completed"]
+
+
+def test_a_log_that_cannot_be_made_for_one_job_only_is_a_failure(
+    pools: Pools, children: Children
+) -> None:
+    (pools.home.logs_path / "000" / "1-1.log").mkdir(parents=True)
+    job, after = pools.enqueue("true", max_retries=0), pools.enqueue("true")
+    with worker(pools, children) as started:
+        pools.wait_for(after)
+        started.tell(GRACEFUL)
+        assert started.left()
+    assert "cannot be kept" in str(pools.job(job).error)
+
+
+def test_a_worker_without_means_obeys_at_once(
+    pools: Pools, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(logs: Logs, seq: int, attempt: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Logs, "create", failing)
+    monkeypatch.setattr(loop, "_LEAST_PAUSE_SECONDS", 1000.0)
+    monkeypatch.setattr(loop, "_MOST_PAUSE_SECONDS", 1000.0)
+    job = pools.enqueue("true")
+    with worker(pools, children) as started:
+        until(lambda: pools.history(job) == ["released"], "it was put back")
+        started.tell(GRACEFUL)
+        assert started.left()
+    assert (pools.job(job).state, pools.job(job).attempts) == (State.PENDING, 0)

@@ -26,6 +26,8 @@ def decide(end: End, job: Job, spread: float) -> Outcome:
             return outcomes.Completed()
         case ends.CalledOff(reason=reason):
             return outcomes.Released(reason=reason)
+        case ends.Hindered(problem=problem):
+            return outcomes.Released(reason=problem)
         case ends.Cancelled():
             return outcomes.Cancelled()
         case ends.Crashed():
@@ -46,7 +48,7 @@ def told(outcome: Outcome) -> str:
         case outcomes.Dead(failure=failure):
             return f"failed: {failure.error}; no retries left, now a dead letter"
         case outcomes.Released(reason=reason):
-            return f"called off and put back: {reason}"
+            return f"put back: {reason}"
         case outcomes.Cancelled():
             return "cancelled"
         case _ as unknown:

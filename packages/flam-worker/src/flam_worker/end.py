@@ -36,6 +36,13 @@ class NotStarted:
 
 
 @attrs.frozen
+class Hindered:
+    """The worker lacks what any command needs, such as room on its disk; what."""
+
+    problem: str
+
+
+@attrs.frozen
 class Crashed:
     """The worker went away while the command ran; how."""
 
@@ -54,4 +61,4 @@ class Cancelled:
     """The command was ended because somebody cancelled the job."""
 
 
-End = Exited | Signalled | TimedOut | NotStarted | Crashed | CalledOff | Cancelled
+End = Exited | Signalled | TimedOut | NotStarted | Hindered | Crashed | CalledOff | Cancelled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -18,10 +19,23 @@ import attrs
 
 from flam_worker import tree
 from flam_worker.capture import Capture
-from flam_worker.end import CalledOff, Cancelled, End, Exited, NotStarted, Signalled, TimedOut
+from flam_worker.end import (
+    CalledOff,
+    Cancelled,
+    End,
+    Exited,
+    Hindered,
+    NotStarted,
+    Signalled,
+    TimedOut,
+)
 from flam_worker.identity import send_to
 
 _SHELL = "/bin/sh"
+_SHORTAGES = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS,  # of room
+     errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # of descriptors, memory, processes
+)  # fmt: skip
 _FAR = float("inf")
 _KILL_AGAIN_SECONDS = 0.1
 _PATIENCE_SECONDS = 10.0
@@ -75,11 +89,17 @@ def run(command: Command, capture: Capture, attention: Attention) -> End:
     try:
         process = _spawn(command, capture.fd)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        return NotStarted(_problem(command, error))
+        problem = _problem(command, error)
+        return Hindered(problem) if is_shortage(error) else NotStarted(problem)
     attention.started(process.pid)
     imposed = _wait(process, command.timeout, capture, attention)
     _end_the_rest(process.pid)
     return imposed or _end_of(process.returncode)
+
+
+def is_shortage(error: Exception) -> bool:
+    """Whether this worker lacks something now, so that no other command would fare better."""
+    return isinstance(error, OSError) and error.errno in _SHORTAGES
 
 
 def _spawn(command: Command, output: int) -> subprocess.Popen[bytes]:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
+import attrs
+
 from flam_store import Claim, Config, Store, faults
 from flam_store.errors import StoreBusy, StoreError, StoreFull
 from flam_store.names import new_id
@@ -18,7 +20,7 @@ from flam_store.worker import Orders, Registration, Role, Stop, Turn
 from flam_worker import executor, footprint
 from flam_worker.capture import Capture
 from flam_worker.decide import decide, told
-from flam_worker.end import CalledOff, Cancelled, End, NotStarted
+from flam_worker.end import CalledOff, Cancelled, End, Hindered, NotStarted
 from flam_worker.environment import inherited, job_environment
 from flam_worker.identity import this_process
 from flam_worker.orders import Inbox
@@ -27,7 +29,23 @@ from flam_worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_PAUSE = timedelta(seconds=0.5)
+_LOOK_SECONDS = 0.5
+_LEAST_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.5, 10.0
+
+
+@attrs.define
+class _Pause:
+    """How long to wait for what is lacking: twice as long each time in a row."""
+
+    _seconds: float = 0.0
+
+    def next_seconds(self) -> float:
+        longer = max(2 * self._seconds, _LEAST_PAUSE_SECONDS)
+        self._seconds = min(longer, _MOST_PAUSE_SECONDS)
+        return self._seconds
+
+    def reset(self) -> None:
+        self._seconds = 0.0
 
 
 class Worker:
@@ -44,6 +62,8 @@ class Worker:
         self._stoppages = Stoppages()
         self._orders = Orders(known=True)
         self._renewed = time.monotonic()
+        self._hindered = False
+        self._without_store, self._without_means = _Pause(), _Pause()
 
     def register(self) -> None:
         """Make the worker known, with a fresh lease. Its signals must be handled by now."""
@@ -64,6 +84,11 @@ class Worker:
         while True:
             turn = self._turn(results)
             results = [self._work(claim) for claim in turn.claims]
+            if self._hindered:
+                self._turn(results, want=0)
+                self._rest(self._without_means)
+                self._hindered, results = False, ()
+                continue
             if results:
                 continue
             if self._stop() or (self._settings.drain and turn.drained):
@@ -76,7 +101,7 @@ class Worker:
         self._footprint.close()
         footprint.erase(self._settings.run_folder, self.id)
 
-    def _turn(self, results: Sequence[Result]) -> Turn:
+    def _turn(self, results: Sequence[Result], want: int = 1) -> Turn:
         """Record results and claim. While the store is busy or full, keep them and try again."""
         while True:
             try:
@@ -84,7 +109,7 @@ class Worker:
                 turn = self._store.finish(
                     results,
                     worker_id=self.id,
-                    want=0 if self._stop() else 1,
+                    want=0 if self._stop() else want,
                     queues=self._settings.queues,
                 )
             except (StoreBusy, StoreFull) as error:
@@ -92,12 +117,19 @@ class Worker:
                     raise
                 log.warning("%s", error)
                 self._stoppages.look(self._store)
-                self._store.wait(_PAUSE, watch=self._inbox.fds)
-                self._attend()
+                self._rest(self._without_store if isinstance(error, StoreFull) else _Pause())
                 continue
+            self._without_store.reset()
             for result in turn.refused:
                 log.warning("attempt %s of job %s was no longer held", result.attempt, result.seq)
             return turn
+
+    def _rest(self, pause: _Pause) -> None:
+        """Wait for what is lacking, or until there are other orders."""
+        stop, end = self._stop(), time.monotonic() + pause.next_seconds()
+        while self._stop() is stop and (left := end - time.monotonic()) > 0:
+            self._store.wait(timedelta(seconds=left), watch=self._inbox.fds)
+            self._attend()
 
     def _work(self, claim: Claim) -> Result:
         job = claim.job
@@ -129,16 +161,20 @@ class Worker:
         try:
             capture = Capture(self._logs, job.seq, claim.attempt, self._config.log_max_bytes)
         except OSError as error:
-            return NotStarted(f"its output cannot be kept: {error}"), None
+            problem = f"its output cannot be kept: {error}"
+            self._hindered = executor.is_shortage(error)
+            return Hindered(problem) if self._hindered else NotStarted(problem), None
         try:
             end = executor.run(command, capture, attention)
         finally:
             output_bytes = capture.finish()
+        self._hindered = isinstance(end, Hindered)
         return end, output_bytes
 
     def _started(self, claim: Claim, pid: int) -> None:
         faults.reach("spawned")
         self._footprint.note(claim.job.seq, claim.attempt, pid)
+        self._without_means.reset()
 
     def _look(self, claim: Claim) -> executor.Look:
         """Attend to orders and to the lease while a command runs."""
@@ -152,7 +188,7 @@ class Worker:
             return executor.Look(wanted=Cancelled())
         if not self._orders.known or now > self._renewed + 2 * third:
             return executor.Look(wanted=CalledOff("the worker lost its lease"))
-        return executor.Look(again_at=max(self._renewed + third, now + _PAUSE.total_seconds()))
+        return executor.Look(again_at=max(self._renewed + third, now + _LOOK_SECONDS))
 
     def _idle(self, turn: Turn) -> None:
         until_renewal = self._renewed + self._config.lease_seconds / 3 - time.monotonic()
