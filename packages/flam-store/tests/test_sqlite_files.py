@@ -284,6 +284,18 @@ def test_a_handle_notices_that_its_file_was_deleted(path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.usefixtures("looks_always")
+def test_a_handle_notices_that_its_wal_was_taken_away_and_saves_what_is_in_it(path: Path) -> None:
+    store = open_store(url(path))
+    store.enqueue(spec("j"))
+    os.unlink(f"{path}-wal")
+    with pytest.raises(StoreLost):
+        store.enqueue(spec("lost"))
+    store.close()
+    with open_store(url(path)) as store:
+        assert [job.id for job in store.jobs().jobs] == ["j"]
+
+
 @pytest.fixture
 def gate(path: Path) -> Iterator[Gate]:
     gate = Gate(str(path))

@@ -7,16 +7,15 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from forking import Child, Children, Signpost, until
 
-from flam_store import Config, JobSpec, Store, open_store
+from flam_store import JobSpec, Store, open_store
 from flam_store.errors import StoreBusy
-from flam_store.sqlite.engine import SqliteStore
 from flam_store.sqlite.gate import Gate
-from flam_store.sqlite.session import Session
 from flam_store.testing.given import everything, spec
 
 
@@ -35,7 +34,7 @@ def signpost() -> Iterator[Signpost]:
 
 
 def store_with(patience_seconds: float, path: Path) -> Store:
-    return SqliteStore(Session(str(path), patience_seconds=patience_seconds), Config())
+    return open_store(f"sqlite:///{path}", patience=timedelta(seconds=patience_seconds))
 
 
 def hold(children: Children, path: Path, signpost: Signpost) -> Child:

@@ -51,6 +51,7 @@ class Session:
         _refuse_inherited(path)
         self._db, self._gate = open_database(path, patience_seconds)
         self._file = _identity(path)
+        self._wal = _identity(f"{path}-wal")
         _open_files.append((self._pid, self._file))
         self._looked = time.monotonic()
 
@@ -122,13 +123,19 @@ class Session:
         if self._db is None:
             raise StoreMisused(self.place, "has been closed; open it anew.")
         if self._gate is not None and time.monotonic() - self._looked > _LOOK_SECONDS:
-            self._lost = self._lost or _identity(self.place) != self._file
+            self._lost = self._lost or self._was_replaced()
             self._looked = time.monotonic()
         if self._lost:
             raise StoreLost(
                 self.place, "was replaced, or failed before; close it and open it anew."
             )
         return self._db
+
+    def _was_replaced(self) -> bool:
+        """Whether the database or its WAL, which stays while it is open, is another file now."""
+        wal = _identity(f"{self.place}-wal")
+        self._wal = self._wal or wal
+        return (_identity(self.place), wal) != (self._file, self._wal)
 
     def _held(self) -> AbstractContextManager[None]:
         return nullcontext() if self._gate is None else self._gate.held(self._patience)
