@@ -5,36 +5,19 @@ from __future__ import annotations
 import json
 import os
 import resource
-import sqlite3
-import subprocess
 from collections.abc import Callable
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from chaos.databases import is_sound, refused
 from chaos.disks import Disk
 from chaos.harness import Chaos, until
 from chaos.namespaces import mount, with_own_mounts
 from chaos.pools import foreground
 from flam_store import JobSpec, open_store
 from flam_store.errors import StoreFull
-
-
-def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """The command has ended as the contract has it: one line, exit code 5, no traceback."""
-    assert done.returncode == 5, (done.args, done.stdout, done.stderr)
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    for word in words:
-        assert word in done.stderr, done.stderr
-
-
-def sound(database: Path) -> bool:
-    with closing(sqlite3.connect(database)) as db:
-        return db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def database(chaos: Chaos) -> Path:
@@ -76,7 +59,7 @@ def test_on_a_full_disk_enqueue_says_so_and_loses_nothing(chaos: Chaos) -> None:
     disk.make_room()
     chaos.start(1)
     chaos.conclude()
-    assert sound(database(chaos))
+    assert is_sound(database(chaos))
 
 
 @with_own_mounts
@@ -153,7 +136,7 @@ def test_a_checkpoint_without_room_loses_no_commit(chaos: Chaos) -> None:
         stored = {job.id for job in store.jobs(limit=0).jobs}
     assert acknowledged == {id for id in stored if id.startswith("job")}
     assert len(stored) == len(acknowledged) + 60
-    assert sound(database(chaos))
+    assert is_sound(database(chaos))
 
 
 def until_refused(enqueue: Callable[[int], None]) -> None:

@@ -42,6 +42,7 @@ def test_a_spoilt_row_can_be_looked_at_and_becomes_a_dead_letter(tmp_path: Path,
     db.close()
     with open_store(f"sqlite:///{path}") as store:
         assert [job.id for job in store.jobs().jobs] == ["sound", "spoilt"]
+        assert store.overview().oldest_due_at is not None
         store.register(worker)
         (claim,) = store.finish([], worker_id="w", want=1).claims
         assert claim.job.id == "sound"

@@ -6,7 +6,6 @@ import sqlite3
 from heapq import merge
 from itertools import islice
 
-from flam_store.clock import instant
 from flam_store.errors import JobNotFound
 from flam_store.job import Attempt, Claim, Job, JobFilter, Page
 from flam_store.names import is_name
@@ -83,7 +82,7 @@ def overview(db: sqlite3.Connection, now: int) -> Overview:
     return Overview(
         counts=totals,
         queues=known,
-        oldest_due_at=None if due is None else instant(due),
+        oldest_due_at=rows.instant_as_far_as_readable(due),
         rates=tuple(_rate(db, minutes, now) for minutes in _RATE_MINUTES),
     )
 
@@ -102,7 +101,7 @@ def _queue(name: str, counts: dict[State, int], settings: rows.Row) -> QueueInfo
     return QueueInfo(
         name=name,
         counts={state: counts.get(state, 0) for state in State},
-        paused_at=None if paused_at is None else instant(paused_at),
+        paused_at=rows.instant_as_far_as_readable(paused_at),
         paused_by=paused_by,
         note=note,
         concurrency=concurrency,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flam_store.clock import instant, millis, span
@@ -139,8 +139,17 @@ def job_as_far_as_readable(row: Row) -> Job:
         spoilt = list(row)
         spoilt[_OPTIONS] = None
         for place in _TIMES:
-            spoilt[place] = min(max(spoilt[place], 0), _END_OF_TIME)
+            spoilt[place] = _within_the_calendar(spoilt[place])
         return job(spoilt)
+
+
+def instant_as_far_as_readable(millis: int | None) -> datetime | None:
+    """A time for looking at, kept within the calendar."""
+    return None if millis is None else instant(_within_the_calendar(millis))
+
+
+def _within_the_calendar(millis: int) -> int:
+    return min(max(millis, 0), _END_OF_TIME)
 
 
 def attempt(row: Row) -> Attempt:
