@@ -483,3 +483,16 @@ def test_a_late_result_of_a_worker_that_was_recovered_changes_nothing(
     done = Result(seq=claim.job.seq, attempt=claim.attempt, outcome=Completed())
     assert store.finish([done], worker_id=WORKER).refused == (done,)
     assert state(store) == (State.FAILED, ["crashed"])
+
+
+def test_after_a_reboot_the_pid_of_a_command_is_anybodys(
+    store: Store, recovery: Recovery, children: Children
+) -> None:
+    bystander = children.sleeping(start_new_session=True)
+    earlier = ProcessId(host=host(), boot="an-earlier-boot", pid=dead_process().pid, born="1")
+    claim = held(store, earlier)
+    footprint = Footprint(recovery.run_folder, WORKER)
+    footprint.note(claim.job.seq, claim.attempt, bystander.pid)
+    footprint.close()
+    assert recovery.sweep(store) == 1
+    assert lives(bystander.pid)

@@ -91,6 +91,11 @@ def presence(process: ProcessId) -> Presence:
     return Presence.ALIVE if born(process.pid) == process.born else Presence.GONE
 
 
+def is_of_this_boot(process: ProcessId) -> bool:
+    """Whether its pid and birth mean the same here: same host, boot and pid namespace."""
+    return (process.host, process.boot) == (host(), boot())
+
+
 def is_stopped(process: ProcessId) -> bool:
     """Whether the recorded process lives and does nothing, as SIGSTOP has stopped it."""
     if presence(process) is not Presence.ALIVE:

@@ -28,7 +28,7 @@ from flam_worker import footprint, tree
 from flam_worker.decide import decide
 from flam_worker.end import Crashed
 from flam_worker.environment import cookie
-from flam_worker.identity import Presence, host, is_stopped, presence, send
+from flam_worker.identity import Presence, host, is_of_this_boot, is_stopped, presence, send
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Recovery:
         """Recover every worker that went away; return how many jobs were put back."""
         running = store.running()  # first: whoever claims a job is registered by then
         records = store.workers()
-        known = {record.id for record in records}
+        known = {record.id: record for record in records}
         overdue = self._heartbeats.look(
             {each.id: (each.heartbeat_at, each.lease) for each in records}
         )
@@ -113,9 +113,9 @@ class Recovery:
         put_back = 0
         for claim in running:
             if claim.worker in left:
-                put_back += self._recover(store, claim, left[claim.worker])
+                put_back += self._recover(store, claim, left[claim.worker], known[claim.worker])
             elif claim.worker not in known:
-                put_back += self._recover(store, claim, "its worker is not known")
+                put_back += self._recover(store, claim, "its worker is not known", None)
         if left:
             self._forget(store, left)
         return put_back
@@ -129,8 +129,8 @@ class Recovery:
                 footprint.erase(self.run_folder, worker_id)
             footprint.erase(self.run_folder, f"{worker_id}{HEIR}")
 
-    def _recover(self, store: Store, claim: Claim, how: str) -> int:
-        if not self._end_tree(claim):
+    def _recover(self, store: Store, claim: Claim, how: str, worker: WorkerRecord | None) -> int:
+        if not self._end_tree(claim, worker):
             log.error(
                 "job %s: processes of attempt %s cannot be ended", claim.job.id, claim.attempt
             )
@@ -143,13 +143,15 @@ class Recovery:
         log.warning("job %s: attempt %s crashed: %s", claim.job.id, claim.attempt, how)
         return 1
 
-    def _end_tree(self, claim: Claim) -> bool:
+    def _end_tree(self, claim: Claim, worker: WorkerRecord | None) -> bool:
         step = footprint.last_step(self.run_folder, claim.worker)
         ours = step is not None and (step.seq, step.attempt) == (claim.job.seq, claim.attempt)
+        # After a reboot the same pid, born as long after it, may be anybody's.
+        means_the_same = worker is not None and is_of_this_boot(worker.process)
         traces = tree.Traces(
             cookie=cookie(claim),
             log=os.path.realpath(self.logs.path_of(claim.job.seq, claim.attempt)),
-            leader=step if ours else None,
+            leader=step if ours and means_the_same else None,
         )
         return tree.end_all(
             lambda: tree.found_by(traces) | self.orphans(), _GRACE_SECONDS, self.reap
