@@ -44,3 +44,13 @@ def _problem() -> str | None:
 
 def _with_strace(*words: str) -> list[str]:
     return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={SYNCS}", *words]
+
+
+def stopped_at(path: Path, call: str, told: Path) -> list[str]:
+    """Run what follows until it first does this to the file; there SIGSTOP meets it."""
+    inject = f"inject={call}:signal=SIGSTOP:when=1"
+    return ["strace", "-f", "-o", str(told), "-P", str(path), "-e", f"trace={call}", "-e", inject]
+
+
+def has_stopped(told: Path) -> bool:
+    return told.exists() and "stopped by SIGSTOP" in told.read_text()
