@@ -21,7 +21,8 @@ class Capture:
 
     While the command writes, what lies between them becomes a hole in the file, so that the
     disk is not used and offsets stay true. What is written between two looks, a quarter of
-    a second at most, comes on top of the cap.
+    a second at most, comes on top of the cap; so does, for a moment at the end, the copy of
+    what is kept.
     """
 
     def __init__(self, logs: Logs, seq: int, attempt: int, max_bytes: int) -> None:
