@@ -30,6 +30,7 @@ class Ran:
     output: str
     left: Sequence[str]
     looks: int
+    renewals: int
 
 
 def command(shell: str | None = None, *args: str, **fields: Any) -> Command:
@@ -91,7 +92,7 @@ def start(folder: Path, given: Command, **setting: Any) -> Child:
 def _run(folder: Path, given: Command, setting: Setting) -> Mapping[str, Any]:
     setting.prepare()
     kernel.adopt_orphans()
-    signals, looks = Signals(), 0
+    signals, looks, renewals = Signals(), 0, 0
 
     def looking() -> Look:
         nonlocal looks
@@ -99,9 +100,14 @@ def _run(folder: Path, given: Command, setting: Setting) -> Mapping[str, Any]:
         signals.drain()
         return setting.look()
 
+    def renewing() -> None:
+        nonlocal renewals
+        renewals += 1
+
     capture = Capture(Logs(folder / "logs"), 1, 1, setting.max_bytes)
-    attention = Attention(fds=(signals.fd, *setting.fds()), look=looking, started=lambda pid: None)
+    fds = (signals.fd, *setting.fds())
+    attention = Attention(fds=fds, look=looking, renew=renewing, started=lambda pid: None)
     end = executor.run(given, capture, attention)
     left = living_descendants()
     capture.finish()
-    return {"end": end, "left": left, "looks": looks}
+    return {"end": end, "left": left, "looks": looks, "renewals": renewals}

@@ -12,6 +12,7 @@ from children import lives, number_in
 from commands import ENVIRONMENT, program, ran, seconds, shell, start, wanted_once
 
 from flam_worker import tree
+from flam_worker.capture import Capture
 from flam_worker.end import CalledOff, Cancelled, Exited, Hindered, NotStarted, Signalled, TimedOut
 from flam_worker.executor import Look
 
@@ -388,3 +389,29 @@ def test_a_command_that_somebody_else_kills_has_ended_by_that_signal(tmp_path: P
     os.kill(number_in(pid_file), signal.SIGKILL)
     assert given.answer()["end"] == Signalled("SIGKILL")
     given.close()
+
+
+def test_while_a_noisy_rest_is_ended_the_lease_is_renewed_and_the_output_looked_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "TERM_GRACE_SECONDS", 1.0)
+    begun, looked = tmp_path / "begun", tmp_path / "looked"
+    look = Capture.look
+
+    def looking(capture: Capture) -> None:
+        if begun.exists():
+            looked.touch()
+        look(capture)
+
+    monkeypatch.setattr(Capture, "look", looking)
+    noise = tmp_path / "noise"
+    noise.write_text(f"trap '' TERM; : > {begun}; while :; do echo noise; done")
+    text = f"setsid sh {noise} & until [ -e {begun} ]; do :; done; exit 0"
+    made = ran(tmp_path, shell(text), max_bytes=8192)
+    assert (made.end, made.left) == (Exited(0), [])
+    assert made.renewals > 3
+    assert looked.exists()
+
+
+def test_a_command_that_leaves_nothing_needs_no_renewal(tmp_path: Path) -> None:
+    assert ran(tmp_path, shell("true")).renewals == 0

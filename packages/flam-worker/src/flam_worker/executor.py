@@ -73,11 +73,13 @@ class Attention:
     """What the worker has to attend to while the command runs.
 
     ``look`` is called whenever one of ``fds`` can be read, and when its time has come.
-    ``started`` is told the command's process id as soon as there is one.
+    ``started`` is told the command's process id as soon as there is one. ``renew`` is called
+    every now and then when the command has ended and what it left has not.
     """
 
     fds: tuple[int, ...]
     look: Callable[[], Look]
+    renew: Callable[[], None]
     started: Callable[[int], None]
 
 
@@ -93,7 +95,7 @@ def run(command: Command, capture: Capture, attention: Attention) -> End:
         return Hindered(problem) if is_shortage(error) else NotStarted(problem)
     attention.started(process.pid)
     imposed = _wait(process, command.timeout, capture, attention)
-    _end_the_rest(process.pid)
+    _end_the_rest(process.pid, lambda: _meanwhile(capture, attention))
     return imposed or _end_of(process.returncode)
 
 
@@ -189,7 +191,15 @@ def _group_of(pid: int) -> int | None:
         return None
 
 
-def _end_the_rest(leader: int) -> None:
+def _meanwhile(capture: Capture, attention: Attention) -> None:
+    """What goes on while that which outlived the command, and may still write, is ended."""
+    _reap_all()
+    if time.monotonic() >= capture.look_at:
+        capture.look()
+    attention.renew()
+
+
+def _end_the_rest(leader: int, meanwhile: Callable[[], None]) -> None:
     """End what outlived the command.
 
     Where orphans become this process's children it is known at once when there are none.
@@ -198,9 +208,9 @@ def _end_the_rest(leader: int) -> None:
     if sys.platform == "linux":
         own, until = os.getpid(), time.monotonic() + _PATIENCE_SECONDS
         while _has_children() and time.monotonic() < until:
-            tree.end_all(lambda: tree.descendants(own), tree.TERM_GRACE_SECONDS, _reap_all)
+            tree.end_all(lambda: tree.descendants(own), tree.TERM_GRACE_SECONDS, meanwhile)
     elif _group_lives(leader):
-        tree.end_all(lambda: tree.of_session(leader), tree.TERM_GRACE_SECONDS, _reap_all)
+        tree.end_all(lambda: tree.of_session(leader), tree.TERM_GRACE_SECONDS, meanwhile)
 
 
 def _group_lives(leader: int) -> bool:

@@ -156,6 +156,7 @@ class Worker:
         attention = executor.Attention(
             fds=self._inbox.fds,
             look=lambda: self._look(claim),
+            renew=self._attend,
             started=lambda pid: self._started(claim, pid),
         )
         try:
