@@ -72,7 +72,8 @@ def watched(chaos: Chaos, job: str) -> tuple[Usage, float]:
     usage = Usage(worker, chaos.flam.home / "logs")
     usage.look()
     started = time.monotonic()
-    while chaos.states()[job] != "completed":
+    while (state := chaos.states()[job]) != "completed":
+        assert state != "dead"
         usage.look()
         assert time.monotonic() < started + 90
     return usage, time.monotonic() - started
@@ -165,12 +166,13 @@ def test_who_holds_the_output_open_and_goes_on_writing_holds_up_nobody(chaos: Ch
     wait = f"until [ -e {chaos.folder}/begun ]; do sleep 0.01; done"
     shell(chaos, "noisy", f"setsid sh {deaf} & {wait}; exit 0")
     shell(chaos, "next", "true")
-    until_ended(chaos, "noisy")
+    usage, _ = watched(chaos, "noisy")
     until_ended(chaos, "next")
     (attempt,) = chaos.attempts()["noisy"]
     assert attempt.finished_at is not None
     assert (attempt.finished_at - attempt.started_at).total_seconds() < 20
     assert logs(chaos, "noisy").startswith(b"noise\n")
     assert len(logs(chaos, "noisy")) < MIB + 200
+    assert usage.disk_bytes < 4 * MIB
     chaos.flam.ok("worker", "stop")
     assert not chaos.processes()
