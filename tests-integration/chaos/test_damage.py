@@ -81,6 +81,7 @@ def test_eight_that_start_at_once_make_one_queue(flam: Flam) -> None:
     assert is_sound(database(flam))
 
 
+@pytest.mark.chaos
 def test_a_pool_lives_on_beside_a_newer_schema_and_nobody_else_comes_in(chaos: Chaos) -> None:
     go = chaos.folder / "go"
     chaos.enqueue("a", does=[f"until={go}"])
@@ -138,6 +139,7 @@ def go_on(chaos: Chaos) -> None:
     chaos.settle()
 
 
+@pytest.mark.chaos
 def test_a_pool_whose_database_is_moved_makes_no_other_and_goes_on_when_it_is_back(
     busy: Chaos,
 ) -> None:
@@ -150,6 +152,7 @@ def test_a_pool_whose_database_is_moved_makes_no_other_and_goes_on_when_it_is_ba
     go_on(busy)
 
 
+@pytest.mark.chaos
 def test_a_pool_serves_the_database_that_is_put_in_the_place_of_its_own(
     busy: Chaos, tmp_path: Path
 ) -> None:
@@ -170,6 +173,7 @@ def test_a_pool_serves_the_database_that_is_put_in_the_place_of_its_own(
     busy.flam.ok("worker", "stop")
 
 
+@pytest.mark.chaos
 def test_a_pool_whose_wal_is_taken_away_loses_no_job(busy: Chaos) -> None:
     workers = busy.workers()
     Path(f"{database(busy.flam)}-wal").unlink()
@@ -200,6 +204,7 @@ def crashed(chaos: Chaos) -> Chaos:
     return chaos
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("torn_bytes", [1, 100, 4096])
 def test_of_a_torn_wal_what_is_whole_counts(crashed: Chaos, torn_bytes: int) -> None:
     wal = Path(f"{database(crashed.flam)}-wal")
@@ -214,6 +219,7 @@ def test_of_a_torn_wal_what_is_whole_counts(crashed: Chaos, torn_bytes: int) -> 
     crashed.conclude()
 
 
+@pytest.mark.chaos
 def test_without_its_wal_a_queue_is_as_it_was_at_the_last_checkpoint(crashed: Chaos) -> None:
     Path(f"{database(crashed.flam)}-wal").unlink()
     assert crashed.states() == {"early": "completed"}
@@ -227,6 +233,7 @@ def test_without_its_wal_a_queue_is_as_it_was_at_the_last_checkpoint(crashed: Ch
     crashed.flam.ok("worker", "stop")
 
 
+@pytest.mark.chaos
 def test_damaged_pages_are_errors_until_a_backup_is_put_back(chaos: Chaos) -> None:
     jobs = [f"job-{number}" for number in range(300)]
     chaos.enqueue(*jobs[:290], delay="1d")

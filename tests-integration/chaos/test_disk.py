@@ -62,6 +62,7 @@ def test_on_a_full_disk_enqueue_says_so_and_loses_nothing(chaos: Chaos) -> None:
     assert is_sound(database(chaos))
 
 
+@pytest.mark.chaos
 @with_own_mounts
 def test_a_pool_on_a_full_disk_keeps_its_results_and_goes_on_when_there_is_room(
     chaos: Chaos,

@@ -49,6 +49,7 @@ def test_every_end_and_claim_has_been_synced(flam: Flam, tmp_path: Path) -> None
     assert told.read_text().count("queue.db-wal>") >= 6
 
 
+@pytest.mark.chaos
 def test_a_sync_that_fails_is_an_error_and_never_an_acknowledgement(flam: Flam) -> None:
     acknowledged = set()
     flam.ok("enqueue", "--id", "first", "--", "true")

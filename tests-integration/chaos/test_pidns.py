@@ -63,6 +63,7 @@ def conclude(chaos: Chaos) -> None:
     assert history == ["crashed", "completed"]
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("which", [0, 1, 2], ids=["supervisor", "worker", "job"])
 @with_own_pids
 def test_a_pid_that_was_given_again_is_left_alone(chaos: Chaos, which: int) -> None:
