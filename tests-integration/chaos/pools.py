@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import attrs
 from conftest import SCRIPTS
 
 from chaos.harness import PATIENCE_SECONDS, Chaos, until
+from chaos.processes import Process
 
 
 @attrs.frozen
@@ -58,3 +59,25 @@ def foreground(
         process.kill()
         process.wait()
     assert not pool.lines("Traceback"), pool.lines("Traceback")
+
+
+def kill_everything(chaos: Chaos) -> None:
+    """SIGKILL to supervisors, workers and their jobs."""
+    _kill(chaos, chaos.processes)
+
+
+def kill_pools(chaos: Chaos) -> None:
+    """SIGKILL to supervisors and workers alone; what they ran lives on."""
+    _kill(chaos, chaos.pool)
+
+
+def _kill(chaos: Chaos, living: Callable[[], list[Process]]) -> None:
+    """Until there are none, as they start each other; who starts most goes first."""
+
+    def all_are_dead() -> bool:
+        left = chaos.supervisors() or living()
+        for each in left:
+            each.send(signal.SIGKILL)
+        return not left
+
+    until(all_are_dead, "all are dead")

@@ -22,7 +22,7 @@ from chaos.databases import (
     refused,
 )
 from chaos.harness import Chaos, until
-from chaos.pools import foreground
+from chaos.pools import foreground, kill_pools
 from chaos.processes import Process
 
 
@@ -198,9 +198,7 @@ def crashed(chaos: Chaos) -> Chaos:
     chaos.enqueue("running", does=[f"until={chaos.folder / 'go'}"])
     until(lambda: len(chaos.journal("start")) == 2, "it does something")
     chaos.enqueue("last", delay="1h")
-    for each in chaos.pool():
-        each.send(signal.SIGKILL)
-    until(lambda: not chaos.pool(), "all are dead")
+    kill_pools(chaos)
     return chaos
 
 

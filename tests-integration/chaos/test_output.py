@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from conftest import SCRIPTS
 
 from chaos.harness import Chaos, until
+from chaos.pools import kill_everything
 from chaos.processes import Process
 
 MIB = 1 << 20
@@ -102,9 +102,7 @@ def test_it_can_be_read_while_the_job_runs_and_after_all_have_been_killed(chaos:
     shell(chaos, "job", f"cat {chaos.folder}/content; echo $$ > {chaos.folder}/pid; exec sleep 999")
     until((chaos.folder / "pid").exists, "it has printed all")
     assert logs(chaos, "job") == content
-    for each in chaos.processes():
-        each.send(signal.SIGKILL)
-    until(lambda: not chaos.processes(), "all are dead")
+    kill_everything(chaos)
     assert logs(chaos, "job") == content
     chaos.start(1)
     until(lambda: chaos.states()["job"] == "dead", "its crash is recorded")

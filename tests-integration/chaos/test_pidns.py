@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import pytest
 from chaos.databases import change
 from chaos.harness import Chaos, until
 from chaos.namespaces import next_pid, with_own_pids
+from chaos.pools import kill_everything
 from chaos.processes import Process, born
 
 
@@ -49,9 +49,7 @@ def until_all_are_dead(chaos: Chaos) -> list[Process]:
     until(lambda: chaos.journal("start"), "it runs")
     (line,) = chaos.journal("start")
     processes = [*chaos.pool(), line.process]
-    for each in processes:
-        each.send(signal.SIGKILL)
-    until(lambda: not chaos.processes(), "all are dead")
+    kill_everything(chaos)
     (chaos.folder / "go").touch()
     return processes
 
