@@ -17,6 +17,7 @@ from forking import Children, Signpost
 
 from flam_store import (
     Config,
+    Store,
     config_file,
     home,
     open_store,
@@ -60,6 +61,8 @@ def uses(path: Path) -> dict[str, Callable[[], Any]]:
         "Home.ensure": place.ensure,
         "Home.check": place.check,
         "open_store": lambda: open_store(url, create=False).close(),
+        "looking_at": lambda: looked(url),
+        "restore_store": lambda: refused(url, path.parent / "none.db"),
         "without_password": lambda: opening.without_password(url),
         "database_exists": lambda: opening.database_exists(url),
         "cut_mark": lambda: output.cut_mark(3),
@@ -72,6 +75,16 @@ def uses(path: Path) -> dict[str, Callable[[], Any]]:
         "Logs.remove": lambda: logs.remove((1, 2)),
         "Gate": lambda: Gate(str(path)).close(),
     }
+
+
+def looked(url: str) -> None:
+    with opening.looking_at(url) as store:
+        store.examine()
+
+
+def refused(url: str, backup: Path) -> None:
+    with suppress(FlamError):
+        opening.restore_store(url, backup, refuse=lambda _: None)
 
 
 def log_closed(log: Callable[[], int]) -> Callable[[], None]:
@@ -137,22 +150,31 @@ def test_an_open_transaction_keeps_its_locks_whatever_is_called(
     go_on.close()
 
 
-@pytest.mark.parametrize("verb", ["overview", "wait", "tidy", "second handle"])
+def copied_and_restored(store: Store, path: Path) -> None:
+    store.backup(path.parent / "backup")
+    opening.restore_store(f"sqlite:///{path}", path.parent / "backup", refuse=lambda _: None)
+
+
+USES: dict[str, Callable[[Store, Path], Any]] = {
+    "overview": lambda store, _: store.overview(),
+    "wait": lambda store, _: store.wait(timedelta(0)),
+    "tidy": lambda store, _: store.tidy(),
+    "second handle": lambda _, path: open_store(f"sqlite:///{path}").close(),
+    "examine": lambda store, _: store.examine(),
+    "look": lambda _, path: looked(f"sqlite:///{path}"),
+    "mend": lambda store, _: store.mend(),
+    "restore": copied_and_restored,
+}
+
+
+@pytest.mark.parametrize("verb", USES)
 def test_an_acknowledged_job_survives_everything_that_a_process_does_with_its_store(
     verb: str, path: Path, children: Children
 ) -> None:
     def use() -> None:
         store = open_store(f"sqlite:///{path}")
         store.enqueue(spec("a"))
-        match verb:
-            case "overview":
-                store.overview()
-            case "wait":
-                store.wait(timedelta(0))
-            case "tidy":
-                store.tidy()
-            case "second handle":
-                open_store(f"sqlite:///{path}").close()
+        USES[verb](store, path)
         store.enqueue(spec("b"))
         os._exit(0)  # no close
 
