@@ -19,6 +19,7 @@ from flam_store import (
     Config,
     Store,
     config_file,
+    directory,
     home,
     open_store,
     opening,
@@ -60,16 +61,28 @@ def uses(path: Path) -> dict[str, Callable[[], Any]]:
         "Home.resolve_store_url": lambda: place.resolve_store_url(Config(), {}),
         "Home.ensure": place.ensure,
         "Home.check": place.check,
+        "Home.faults": lambda: list(place.faults()),
+        "Home.entries": lambda: list(place.entries()),
+        "examine_directory": lambda: list(directory.examine_directory(place)),
+        "examine_config": lambda: list(directory.examine_config(place, {})),
+        "mend_directory": lambda: directory.mend_directory(place),
+        "config_as_far_as_readable": lambda: directory.config_as_far_as_readable(place),
+        "private_mode": lambda: home.private_mode(os.lstat(path)),
         "open_store": lambda: open_store(url, create=False).close(),
         "looking_at": lambda: looked(url),
         "restore_store": lambda: refused(url, path.parent / "none.db"),
         "without_password": lambda: opening.without_password(url),
         "database_exists": lambda: opening.database_exists(url),
+        "database_path": lambda: opening.database_path(url),
         "cut_mark": lambda: output.cut_mark(3),
         "read_from": lambda: with_log(lambda fd: output.read_from(fd, 0)),
         "pieces": lambda: with_log(lambda fd: list(output.pieces(fd))),
         "last_lines": lambda: with_log(lambda fd: output.last_lines(fd, 3)),
         "Logs.path_of": lambda: logs.path_of(1, 1),
+        "Logs.folders": logs.folders,
+        "Logs.folder_of": lambda: logs.folder_of(1),
+        "Logs.range_of": lambda: logs.range_of(0),
+        "Logs.files": lambda: logs.files(0),
         "Logs.create": log_closed(log),
         "Logs.open": log_closed(log),
         "Logs.remove": lambda: logs.remove((1, 2)),
@@ -106,7 +119,7 @@ def public(module: ModuleType) -> set[str]:
 
 
 def test_every_public_function_that_touches_files_is_used_here(path: Path) -> None:
-    there = set().union(*map(public, (config_file, home, opening, output)))
+    there = set().union(*map(public, (config_file, directory, home, opening, output)))
     assert there <= set(uses(path))
 
 

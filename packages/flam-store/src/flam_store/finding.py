@@ -48,8 +48,11 @@ def failed(subject: str, text: str, mend: str | None = None) -> Finding:
 def counted(number: int, noun: str) -> str:
     """A number with its noun in the right form.
 
-    >>> counted(1, "job"), counted(1200, "job"), counted(0, "process")
-    ('1 job', '1,200 jobs', '0 processes')
+    >>> counted(1, "job"), counted(1200, "job"), counted(0, "process"), counted(2, "entry")
+    ('1 job', '1,200 jobs', '0 processes', '2 entries')
     """
-    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    if noun.endswith("y"):
+        plural = f"{noun[:-1]}ies"
+    else:
+        plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"

@@ -74,11 +74,9 @@ def restore_store(
     FileTaken when the backup is the store itself; UnsafeError when others could have written
     it; StoreDamaged, StoreForeign and StoreNewer of the backup; any StoreError.
     """
-    _check_engine(url)
-    from flam_store.sqlite.place import path_of
     from flam_store.sqlite.restoring import restore
 
-    return restore(path_of(url), os.path.abspath(backup), refuse=refuse)
+    return restore(str(database_path(url)), os.path.abspath(backup), refuse=refuse)
 
 
 def _check_engine(url: str) -> None:
@@ -98,6 +96,12 @@ def without_password(url: str) -> str:
 
 def database_exists(url: str) -> bool:
     """Whether there is something where the URL points, so that opening would make nothing."""
+    return os.path.lexists(database_path(url))
+
+
+def database_path(url: str) -> Path:
+    """The file that the URL names. StoreUrlError."""
+    _check_engine(url)
     from flam_store.sqlite.place import path_of
 
-    return os.path.lexists(path_of(url))
+    return Path(path_of(url))

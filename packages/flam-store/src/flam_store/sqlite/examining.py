@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from flam_store.durations import format_duration
 from flam_store.errors import StoreDamaged, StoreError, StoreMisused
 from flam_store.finding import Finding, counted, failed, passed, warned
+from flam_store.room import room
 from flam_store.sqlite import bells, place, registry, rows, soundness
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.schema import KNOWN, found_schema
@@ -57,17 +60,18 @@ def _sqlite() -> Finding:
     version = sqlite3.sqlite_version
     if not soundness.has_wal_reset_fault(sqlite3.sqlite_version_info):
         return passed("sqlite", f"{version}, without the WAL-reset fault of 3.7.0 to 3.51.2")
-    return passed(
-        "sqlite",
-        f"{version} can lose commits when a checkpoint meets a commit (WAL reset, mended in "
-        "3.51.3). Flam's gate keeps its own apart; any other program that writes this database "
-        "must hold the flock on its -gate file",
+    text = (
+        f"{version} can lose a commit that meets a checkpoint (mended in 3.51.3). Flam's gate "
+        "keeps its own apart; other programs that write here must hold the flock on -gate"
     )
+    return passed("sqlite", text)
 
 
 def _files(where: str) -> Iterator[Finding]:
     kind = place.file_system(where)
     yield passed("file system", f"{kind or 'unknown'}, on which SQLite's locks hold")
+    with suppress(OSError):
+        yield room("room", Path(where).parent)
     size = _size(f"{where}-wal")
     if size > LARGE_WAL_BYTES:
         problem = f"has grown to {size >> 20:,} MiB: something has been reading for long"
