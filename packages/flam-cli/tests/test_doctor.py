@@ -47,7 +47,7 @@ def test_doctor_as_a_document(queuectl: Run, workshop: Workshop, home: Home) -> 
     sound = queuectl("--json", "doctor").json
     assert (sound["sound"], sound["repairs"]) == (True, [])
     assert all(each.keys() == {"level", "subject", "text", "mend"} for each in sound["findings"])
-    spoil(home, "UPDATE counters SET jobs = 5")
+    spoil(home, "UPDATE counters SET jobs = 5 WHERE state = 'completed'")
     said = queuectl("doctor", "--json")
     assert (said.code, said.err, said.json["sound"]) == (1, "", False)
     (fault,) = [each for each in said.json["findings"] if each["level"] == "fail"]
@@ -61,7 +61,7 @@ def test_a_fault_is_a_line_with_its_mend_and_exit_code_1(
     queuectl: Run, workshop: Workshop, home: Home
 ) -> None:
     workshop.completed("a")
-    spoil(home, "UPDATE counters SET jobs = 5")
+    spoil(home, "UPDATE counters SET jobs = 5 WHERE state = 'completed'")
     said = queuectl("doctor")
     assert said.code == 1
     lines = said.out.splitlines()

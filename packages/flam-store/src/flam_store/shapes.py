@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flam_store.copies import Backup, Restored
-from flam_store.finding import Finding, Level, Repair
 from flam_store.job import Attempt, Job
 from flam_store.overview import Overview, QueueInfo
 from flam_store.text import mask_env
 from flam_store.worker import WorkerRecord
+
+if TYPE_CHECKING:
+    from flam_store.copies import Backup, Restored
+    from flam_store.finding import Finding, Repair
 
 Shape = dict[str, Any]
 
@@ -119,7 +121,7 @@ def worker(
 def checkup(findings: Sequence[Finding], repairs: Sequence[Repair]) -> Shape:
     """What an examination found, after the repairs; ``sound`` when nothing failed."""
     return {
-        "sound": all(each.level is not Level.FAIL for each in findings),
+        "sound": all(each.level.value != "fail" for each in findings),
         "findings": [
             {
                 "level": each.level.value,
