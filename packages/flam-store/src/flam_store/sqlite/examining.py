@@ -68,8 +68,10 @@ def _sqlite() -> Finding:
 
 
 def _files(where: str) -> Iterator[Finding]:
-    kind = place.file_system(where)
-    yield passed("file system", f"{kind or 'unknown'}, on which SQLite's locks hold")
+    if kind := place.file_system(where):
+        yield passed("file system", f"{kind}, on which SQLite's locks hold")
+    else:
+        yield passed("file system", "not told by this system; it must be no network's")
     with suppress(OSError):
         yield room("room", Path(where).parent)
     size = _size(f"{where}-wal")
@@ -139,7 +141,8 @@ def _waiting(db: sqlite3.Connection, now: int) -> Iterator[Finding]:  # noqa: AR
         yield failed("waiting", f"{_told(blocked)} blocked by nothing", REPAIR)
     if hopeless:
         problem = f"{_told(hopeless)} blocked by a job that is dead, cancelled or gone"
-        yield warned("waiting", problem, 'Retry that job: "queuectl show ID" names it')
+        mend = 'Retry that one ("queuectl show ID" names it), or cancel those that wait'
+        yield warned("waiting", problem, mend)
     if not misflagged and not blocked and not hopeless:
         yield passed("waiting", "every job that waits will be looked at")
 
