@@ -254,6 +254,23 @@ def test_bells_of_the_dead_are_found_and_taken_away(path: Path) -> None:
     assert faults(path) == []
 
 
+def test_what_a_killed_restore_left_is_found_and_deleted_when_it_is_old(path: Path) -> None:
+    filled(path)
+    left = path.parent / f".{path.name}.0123.part"
+    other = path.parent / ".other.db.0123.part"
+    for each in (left, other):
+        each.write_bytes(b"part")
+    assert faults(path) == []
+    for each in (left, other):
+        os.utime(each, (1, 1))
+    (finding,) = faults(path)
+    assert (finding.subject, finding.level) == ("copies", Level.WARN)
+    with open_store(url(path)) as store:
+        assert [repair.subject for repair in store.mend()] == ["copies"]
+    assert (left.exists(), other.exists()) == (False, True)
+    assert faults(path) == []
+
+
 def test_a_large_wal_is_found_and_emptied(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (examining, mending):
         monkeypatch.setattr(module, "LARGE_WAL_BYTES", 1_000)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
@@ -24,6 +25,7 @@ from flam_store.sqlite.session import Session
 from flam_store.sqlite.troubles import primary_code, translated
 
 _PAGES_A_STEP = 1024
+_ABANDONED_SECONDS = 3600.0
 BESIDE = ("-wal", "-shm", "-journal")
 """The endings of the files in which SQLite keeps what belongs to a database."""
 
@@ -95,6 +97,21 @@ def new_file_beside(target: str) -> Iterator[str]:
         for ending in ("", *BESIDE):
             with suppress(OSError):
                 os.unlink(f"{part}{ending}")
+
+
+def abandoned(target: str) -> tuple[str, ...]:
+    """What killed copies have left beside the file that they were to become.
+
+    Whoever is still at it has written within the hour.
+    """
+    folder, name = os.path.split(target)
+    found = []
+    for entry in os.scandir(folder):
+        if entry.name.startswith(f".{name}.") and entry.name.endswith(".part"):
+            with suppress(FileNotFoundError):
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_SECONDS:
+                    found.append(entry.path)
+    return tuple(found)
 
 
 def sync(path: str) -> int:

@@ -15,6 +15,7 @@ from flam_store.errors import StoreDamaged, StoreError, StoreMisused
 from flam_store.finding import Finding, counted, failed, passed, warned
 from flam_store.room import room
 from flam_store.sqlite import bells, place, registry, rows, soundness
+from flam_store.sqlite.copying import abandoned
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.schema import KNOWN, found_schema
 from flam_store.sqlite.session import Session
@@ -80,6 +81,9 @@ def _files(where: str) -> Iterator[Finding]:
         yield warned("wal", problem, f"End what reads the database, then: {REPAIR}")
     else:
         yield passed("wal", f"{size:,} bytes that wait for a checkpoint")
+    with suppress(OSError):
+        if parts := abandoned(where):
+            yield warned("copies", f"{parts[0]} was left by a restore that was killed", REPAIR)
     if silent := bells.silent(f"{where}-bells"):
         yield warned("bells", f"{counted(len(silent), 'bell')} of processes that died", REPAIR)
 

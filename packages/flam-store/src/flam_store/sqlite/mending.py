@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from flam_store.finding import Repair, counted
 from flam_store.sqlite import bells
+from flam_store.sqlite.copying import abandoned
 from flam_store.sqlite.examining import LARGE_WAL_BYTES
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.session import Session
@@ -19,6 +20,7 @@ def mend(session: Session, now: int) -> tuple[Repair, ...]:
     if session.in_memory:
         return tuple(done)
     done += _bells(f"{session.place}-bells")
+    done += _abandoned_copies(session.place)
     with suppress(FileNotFoundError):
         if os.lstat(f"{session.place}-wal").st_size > LARGE_WAL_BYTES:
             session.truncate_log()
@@ -51,3 +53,12 @@ def _bells(folder: str) -> list[Repair]:
             gone += 1
     text = f"{counted(gone, 'bell')} of processes that died taken away"
     return [Repair(subject="bells", text=text)] if gone else []
+
+
+def _abandoned_copies(place: str) -> list[Repair]:
+    gone = []
+    with suppress(OSError):
+        for path in abandoned(place):
+            os.unlink(path)
+            gone.append(Repair(subject="copies", text=f"{path} deleted"))
+    return gone
