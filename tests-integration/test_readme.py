@@ -96,7 +96,8 @@ def test_the_tour_shows_what_comes_out(flam: Flam, tmp_path: Path) -> None:
     finally:
         typist.type("queuectl worker stop --now")
     typed = {word for step in tour for word in step.command.split()}
-    assert typed >= {"init", "enqueue", "worker", "status", "list", "show", "logs", "dlq", "config"}
+    assert typed >= {"init", "enqueue", "worker", "status", "list", "show", "logs", "dlq", "config",
+                     "doctor", "backup", "restore"}  # fmt: skip
 
 
 def test_the_readme_names_the_two_commands_that_set_up() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from flam_store import Config, Store, open_store
 from flam_store.clock import Clock
-from flam_store.testing.conformance import Conformance, MakeStore
+from flam_store.testing.conformance import Conformance, MakeStore, OpenBackup
 
 
 class TestSqlite(Conformance):
@@ -24,3 +24,8 @@ class TestSqlite(Conformance):
                 )
 
             yield make
+
+    @pytest.fixture
+    def open_backup(self) -> Iterator[OpenBackup]:
+        with ExitStack() as opened:
+            yield lambda copy: opened.enter_context(open_store(f"sqlite:///{copy}"))

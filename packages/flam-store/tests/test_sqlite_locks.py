@@ -17,7 +17,9 @@ from forking import Children, Signpost
 
 from flam_store import (
     Config,
+    Store,
     config_file,
+    directory,
     home,
     open_store,
     opening,
@@ -59,19 +61,43 @@ def uses(path: Path) -> dict[str, Callable[[], Any]]:
         "Home.resolve_store_url": lambda: place.resolve_store_url(Config(), {}),
         "Home.ensure": place.ensure,
         "Home.check": place.check,
+        "Home.faults": lambda: list(place.faults()),
+        "Home.entries": lambda: list(place.entries()),
+        "examine_directory": lambda: list(directory.examine_directory(place)),
+        "examine_config": lambda: list(directory.examine_config(place, {})),
+        "mend_directory": lambda: directory.mend_directory(place),
+        "config_as_far_as_readable": lambda: directory.config_as_far_as_readable(place),
+        "private_mode": lambda: home.private_mode(os.lstat(path)),
         "open_store": lambda: open_store(url, create=False).close(),
+        "looking_at": lambda: looked(url),
+        "restore_store": lambda: refused(url, path.parent / "none.db"),
         "without_password": lambda: opening.without_password(url),
         "database_exists": lambda: opening.database_exists(url),
+        "database_path": lambda: opening.database_path(url),
         "cut_mark": lambda: output.cut_mark(3),
         "read_from": lambda: with_log(lambda fd: output.read_from(fd, 0)),
         "pieces": lambda: with_log(lambda fd: list(output.pieces(fd))),
         "last_lines": lambda: with_log(lambda fd: output.last_lines(fd, 3)),
         "Logs.path_of": lambda: logs.path_of(1, 1),
+        "Logs.folders": logs.folders,
+        "Logs.folder_of": lambda: logs.folder_of(1),
+        "Logs.range_of": lambda: logs.range_of(0),
+        "Logs.files": lambda: logs.files(0),
         "Logs.create": log_closed(log),
         "Logs.open": log_closed(log),
         "Logs.remove": lambda: logs.remove((1, 2)),
         "Gate": lambda: Gate(str(path)).close(),
     }
+
+
+def looked(url: str) -> None:
+    with opening.looking_at(url) as store:
+        store.examine()
+
+
+def refused(url: str, backup: Path) -> None:
+    with suppress(FlamError):
+        opening.restore_store(url, backup, refuse=lambda _: None)
 
 
 def log_closed(log: Callable[[], int]) -> Callable[[], None]:
@@ -93,7 +119,7 @@ def public(module: ModuleType) -> set[str]:
 
 
 def test_every_public_function_that_touches_files_is_used_here(path: Path) -> None:
-    there = set().union(*map(public, (config_file, home, opening, output)))
+    there = set().union(*map(public, (config_file, directory, home, opening, output)))
     assert there <= set(uses(path))
 
 
@@ -137,22 +163,31 @@ def test_an_open_transaction_keeps_its_locks_whatever_is_called(
     go_on.close()
 
 
-@pytest.mark.parametrize("verb", ["overview", "wait", "tidy", "second handle"])
+def copied_and_restored(store: Store, path: Path) -> None:
+    store.backup(path.parent / "backup")
+    opening.restore_store(f"sqlite:///{path}", path.parent / "backup", refuse=lambda _: None)
+
+
+USES: dict[str, Callable[[Store, Path], Any]] = {
+    "overview": lambda store, _: store.overview(),
+    "wait": lambda store, _: store.wait(timedelta(0)),
+    "tidy": lambda store, _: store.tidy(),
+    "second handle": lambda _, path: open_store(f"sqlite:///{path}").close(),
+    "examine": lambda store, _: store.examine(),
+    "look": lambda _, path: looked(f"sqlite:///{path}"),
+    "mend": lambda store, _: store.mend(),
+    "restore": copied_and_restored,
+}
+
+
+@pytest.mark.parametrize("verb", USES)
 def test_an_acknowledged_job_survives_everything_that_a_process_does_with_its_store(
     verb: str, path: Path, children: Children
 ) -> None:
     def use() -> None:
         store = open_store(f"sqlite:///{path}")
         store.enqueue(spec("a"))
-        match verb:
-            case "overview":
-                store.overview()
-            case "wait":
-                store.wait(timedelta(0))
-            case "tidy":
-                store.tidy()
-            case "second handle":
-                open_store(f"sqlite:///{path}").close()
+        USES[verb](store, path)
         store.enqueue(spec("b"))
         os._exit(0)  # no close
 

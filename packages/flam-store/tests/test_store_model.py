@@ -23,6 +23,7 @@ from flam_store.errors import (
     SpecError,
     WrongState,
 )
+from flam_store.finding import Level
 from flam_store.outcome import Cancelled, Completed, Dead, Failure, Outcome, Released, Result, Retry
 from flam_store.state import RETRYABLE, AttemptState
 from flam_store.testing.clock import FakeClock
@@ -102,6 +103,7 @@ class QueueMachine(RuleBasedStateMachine):
         return store
 
     def teardown(self) -> None:
+        assert [each for each in self.handles[0].examine() if each.level is Level.FAIL] == []
         for handle in self.handles:
             handle.close()
         shutil.rmtree(self.folder)

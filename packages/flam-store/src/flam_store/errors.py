@@ -11,7 +11,9 @@ FlamError
 ├── Conflict
 │   ├── IdTaken          the id belongs to a stored job
 │   ├── KeyTaken         an unfinished job holds the unique key
-│   └── WrongState       the job's state does not allow the verb
+│   ├── WrongState       the job's state does not allow the verb
+│   ├── FileTaken        a file that would be overwritten
+│   └── StoreInUse       processes use the store
 ├── StoreError           the store cannot be used
 │   ├── StoreBusy        somebody else held it for too long; the verb may be tried again
 │   ├── StoreFull        no space; nothing was changed
@@ -129,6 +131,26 @@ class WrongState(Conflict):
         self.allowed = allowed
         super().__init__(
             f"Job {job_id!r} is {state}; {verb} takes a job that is {' or '.join(allowed)}."
+        )
+
+
+class FileTaken(Conflict):
+    def __init__(self, path: str, problem: str, mend: str) -> None:
+        self.path = path
+        self.problem = problem
+        self.mend = mend
+        super().__init__(f"{path} {problem}. {mend}")
+
+
+class StoreInUse(Conflict):
+    """``users`` names the processes, as far as they can be told."""
+
+    def __init__(self, place: str, users: tuple[str, ...]) -> None:
+        self.place = place
+        self.users = users
+        super().__init__(
+            f"{place} is in use by {', '.join(users)}. Nothing was changed; "
+            'stop the workers with "queuectl worker stop", then try again.'
         )
 
 

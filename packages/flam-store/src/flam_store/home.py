@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -65,6 +66,11 @@ class Home:
     def logs_path(self) -> Path:
         return self.path / "logs"
 
+    @property
+    def run_path(self) -> Path:
+        """Where each worker notes which process it started last."""
+        return self.path / "run"
+
     def resolve_store_url(self, config: Config, environ: Mapping[str, str]) -> str:
         """``$FLAM_STORE_URL``, else the configuration's, else this directory's database.
 
@@ -101,6 +107,18 @@ class Home:
         everybody and is not sticky. The directory itself may be a link. A missing one is safe.
         ConfigError if the path is no directory, StoreError if it cannot be looked at.
         """
+        for look in self._looks():
+            look()
+
+    def faults(self) -> Iterator[UnsafeError]:
+        """Everything for which :meth:`check` would raise UnsafeError; it raises the rest."""
+        for look in self._looks():
+            try:
+                look()
+            except UnsafeError as error:
+                yield error
+
+    def _looks(self) -> Iterator[Callable[[], None]]:
         try:
             found = self.path.stat()
         except FileNotFoundError:
@@ -109,35 +127,35 @@ class Home:
             raise StoreError(str(self.path), f"cannot be used: {error.strerror}.") from error
         if not stat.S_ISDIR(found.st_mode):
             raise ConfigError("is no directory; name another", path=self.path)
-        _check_above(self.path)
-        _check_link(self.path)
-        _check_mode(self.path, found)
-        self._check_entries()
-
-    def _check_entries(self) -> None:
+        yield partial(_check_above, self.path)
+        yield partial(_check_link, self.path)
+        yield partial(_check_mode, self.path, found)
         try:
-            for path, found in self._entries():
-                _check_entry(path, found)
+            entries = list(self.entries())
         except OSError as error:
             raise StoreError(str(self.path), f"cannot be read: {error.strerror}.") from error
+        for path, found in entries:
+            yield partial(_check_entry, path, found)
 
-    def _entries(self) -> Iterator[tuple[Path, os.stat_result]]:
+    def entries(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """What of Flam's lies in the directory. OSError."""
         for name in os.listdir(self.path):
             if self._owns(name):
                 with suppress(FileNotFoundError):
                     yield self.path / name, os.lstat(self.path / name)
 
     def _owns(self, name: str) -> bool:
-        ours = {self.config_path.name, self.database_path.name, self.logs_path.name, "run"}
-        return name in ours or name.startswith(f"{self.database_path.name}-")
+        own = (self.config_path, self.database_path, self.logs_path, self.run_path)
+        beside = (f"{self.database_path.name}-", "before-restore-")
+        return name in {path.name for path in own} or name.startswith(beside)
 
     def _tighten(self) -> None:
         if self.path.stat().st_mode & _OTHERS:
             self._check_only_ours()
             self.path.chmod(0o700)
-        for path, found in self._entries():
+        for path, found in self.entries():
             if found.st_mode & _OTHERS:
-                path.chmod(_private_mode(found))
+                path.chmod(private_mode(found))
 
     def _check_only_ours(self) -> None:
         names = os.listdir(self.path)
@@ -252,12 +270,13 @@ def _check_mode(path: Path, found: os.stat_result) -> None:
         mend = f"If you trust what is in it, run: chown {os.geteuid()} {_quoted(path)}"
         raise UnsafeError(path, f"belongs to user {found.st_uid}", mend)
     if found.st_mode & _WRITABLE_BY_OTHERS:
-        mode = _private_mode(found)
+        mode = private_mode(found)
         mend = f"If you trust what is in it, run: chmod {mode:o} {_quoted(path)}"
         raise UnsafeError(path, "can be written by other users", mend)
 
 
-def _private_mode(found: os.stat_result) -> int:
+def private_mode(found: os.stat_result) -> int:
+    """The mode of a file or directory that nobody else can use."""
     return 0o700 if stat.S_ISDIR(found.st_mode) else 0o600
 
 

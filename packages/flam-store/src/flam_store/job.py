@@ -143,3 +143,26 @@ class Page:
 
     jobs: tuple[Job, ...]
     more: bool
+
+
+@attrs.frozen(kw_only=True)
+class Start:
+    """What of an attempt is needed to know what it left behind."""
+
+    seq: int
+    attempt: int
+    state: AttemptState
+    worker: str
+    output_bytes: int | None
+
+
+@attrs.frozen(kw_only=True)
+class Ledger:
+    """What is stored under a range of numbers: the ``seq`` of each job, and every start of them.
+
+    ``given`` is the highest ``seq`` that the store has ever given, also of jobs that are purged.
+    """
+
+    jobs: frozenset[int]
+    starts: tuple[Start, ...]
+    given: int

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flam_store.clock import Clock, system_clock
 from flam_store.config import Config
 from flam_store.errors import StoreUrlError
-from flam_store.store import Store
+from flam_store.store import Store, StoreReader
+from flam_store.worker import WorkerRecord
+
+if TYPE_CHECKING:
+    from flam_store.copies import Restored
 
 
 def open_store(
@@ -29,19 +37,59 @@ def open_store(
 
     Raises StoreUrlError; UnsafeError for a file that others can write; and every StoreError.
     """
-    if not url.startswith("sqlite:///"):
-        raise StoreUrlError(without_password(url), "names no engine; it begins with sqlite:///")
+    _check_engine(url)
     from flam_store.sqlite.engine import SqliteStore
     from flam_store.sqlite.place import make_file, path_of
-    from flam_store.sqlite.session import Session
+    from flam_store.sqlite.session import PATIENCE_SECONDS, Session
 
     path = path_of(url)
     if create:
         make_file(path)
     elif not os.path.lexists(path):
         return SqliteStore(Session(None), config or Config(), clock)
-    given = {} if patience is None else {"patience_seconds": patience.total_seconds()}
-    return SqliteStore(Session(path, **given), config or Config(), clock)
+    seconds = PATIENCE_SECONDS if patience is None else patience.total_seconds()
+    return SqliteStore(Session(path, patience_seconds=seconds), config or Config(), clock)
+
+
+@contextmanager
+def looking_at(url: str, *, clock: Clock = system_clock) -> Iterator[StoreReader]:
+    """The store at ``url`` for looking only: nothing is made, migrated or written.
+
+    A missing one is an empty queue. Errors as :func:`open_store`.
+    """
+    _check_engine(url)
+    from flam_store.sqlite.engine import SqliteStore
+    from flam_store.sqlite.place import path_of
+    from flam_store.sqlite.session import Session
+
+    path = path_of(url)
+    there = os.path.lexists(path)
+    session = Session(path if there else None, only_looks=there)
+    with SqliteStore(session, Config(), clock) as store:
+        yield store
+
+
+def restore_store(
+    url: str, backup: Path, *, refuse: Callable[[tuple[WorkerRecord, ...] | None], None]
+) -> Restored:
+    """Put what ``Store.backup`` made in the place of the store at ``url``, at once or not at all.
+
+    What is there is kept in a folder of its own beside it. Jobs that were processing are
+    recovered by the next pool, as those of a worker that nobody knows. ``refuse`` is called
+    while no writer can come in, with all who are registered or, when that cannot be read, None;
+    what it raises (StoreInUse, say) ends the restore with nothing changed.
+
+    FileTaken when the backup is the store itself; UnsafeError when others could have written
+    it; StoreDamaged, StoreForeign and StoreNewer of the backup; any StoreError.
+    """
+    from flam_store.sqlite.restoring import restore
+
+    return restore(str(database_path(url)), os.path.abspath(backup), refuse=refuse)
+
+
+def _check_engine(url: str) -> None:
+    if not url.startswith("sqlite:///"):
+        raise StoreUrlError(without_password(url), "names no engine; it begins with sqlite:///")
 
 
 def without_password(url: str) -> str:
@@ -56,6 +104,12 @@ def without_password(url: str) -> str:
 
 def database_exists(url: str) -> bool:
     """Whether there is something where the URL points, so that opening would make nothing."""
+    return os.path.lexists(database_path(url))
+
+
+def database_path(url: str) -> Path:
+    """The file that the URL names. StoreUrlError."""
+    _check_engine(url)
     from flam_store.sqlite.place import path_of
 
-    return os.path.lexists(path_of(url))
+    return Path(path_of(url))

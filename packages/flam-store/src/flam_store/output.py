@@ -8,6 +8,7 @@ afterwards a line says how much was left out.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ import attrs
 
 _FOLDER_SIZE = 1_000
 _CHUNK = 1 << 16
+_OUTPUT_NAME = re.compile(r"(\d{1,18})-(\d{1,18})\.log", re.ASCII)
 
 
 def cut_mark(left_out: int) -> bytes:
@@ -32,6 +34,27 @@ class Logs:
     def path_of(self, seq: int, attempt: int) -> Path:
         """Where the output of an attempt lies, if it has any."""
         return self.folder / f"{seq // _FOLDER_SIZE:03}" / f"{seq}-{attempt}.log"
+
+    def folders(self) -> list[int]:
+        """The numbers of the folders that are there; each is for a thousand ``seq``."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return sorted(int(name) for name in os.listdir(self.folder) if name.isdecimal())
+        return []
+
+    def folder_of(self, seq: int) -> int:
+        return seq // _FOLDER_SIZE
+
+    def range_of(self, folder: int) -> tuple[int, int]:
+        """The first and the last ``seq`` whose output lies in the folder of that number."""
+        return folder * _FOLDER_SIZE, (folder + 1) * _FOLDER_SIZE - 1
+
+    def files(self, folder: int) -> dict[tuple[int, int], Path]:
+        """The outputs in the folder of that number, by ``seq`` and attempt."""
+        path = self.path_of(folder * _FOLDER_SIZE, 0).parent
+        with suppress(FileNotFoundError, NotADirectoryError):
+            named = ((_OUTPUT_NAME.fullmatch(name), name) for name in os.listdir(path))
+            return {(int(it[1]), int(it[2])): path / name for it, name in named if it}
+        return {}
 
     def create(self, seq: int, attempt: int) -> int:
         """A descriptor that appends to a new file of mode 0600. FileExistsError."""

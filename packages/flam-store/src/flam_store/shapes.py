@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flam_store.job import Attempt, Job
 from flam_store.overview import Overview, QueueInfo
 from flam_store.text import mask_env
 from flam_store.worker import WorkerRecord
+
+if TYPE_CHECKING:
+    from flam_store.copies import Backup, Restored
+    from flam_store.finding import Finding, Repair
 
 Shape = dict[str, Any]
 
@@ -112,3 +116,29 @@ def worker(
         "cpu_percent": cpu_percent,
         "rss_bytes": rss_bytes,
     }
+
+
+def checkup(findings: Sequence[Finding], repairs: Sequence[Repair]) -> Shape:
+    """What an examination found, after the repairs; ``sound`` when nothing failed."""
+    return {
+        "sound": all(each.level.value != "fail" for each in findings),
+        "findings": [
+            {
+                "level": each.level.value,
+                "subject": each.subject,
+                "text": each.text,
+                "mend": each.mend,
+            }
+            for each in findings
+        ],
+        "repairs": [{"subject": each.subject, "text": each.text} for each in repairs],
+    }
+
+
+def backup(value: Backup, path: str) -> Shape:
+    return {"path": path, "jobs": value.jobs, "size_bytes": value.size_bytes}
+
+
+def restored(value: Restored) -> Shape:
+    """``kept`` is the folder with what was replaced, or null."""
+    return {"jobs": value.jobs, "processing": value.processing, "kept": value.kept}

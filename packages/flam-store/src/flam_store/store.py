@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Page
+from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Ledger, Page
 from flam_store.outcome import Result
 from flam_store.overview import Overview, QueueInfo
 from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
+
+if TYPE_CHECKING:
+    from flam_store.copies import Backup, Progress
+    from flam_store.finding import Finding, Repair
 
 
 class StoreReader(Protocol):
@@ -44,6 +49,15 @@ class StoreReader(Protocol):
 
     def orders(self, worker_id: str) -> Orders:
         """What the store wants of this worker, without renewing its lease."""
+
+    def ledger(self, first: int, last: int) -> Ledger:
+        """What is stored under the numbers (``seq``) from ``first`` to ``last``, both included."""
+
+    def examine(self) -> tuple[Finding, ...]:
+        """Say whether the database is whole, and whether what it holds agrees with itself.
+
+        Damage is a finding and no error. Reads every row.
+        """
 
 
 class Store(StoreReader, Protocol):
@@ -138,6 +152,25 @@ class Store(StoreReader, Protocol):
 
     def tidy(self) -> None:
         """Leave nothing of deleted text behind, as far as that is possible while others work."""
+
+    def mend(self) -> tuple[Repair, ...]:
+        """Put right what ``examine`` finds wrong and the rows themselves can tell.
+
+        Counters, ready flags, bells of the dead. No job, attempt or worker is deleted, and
+        none that is held changes.
+        """
+
+    def backup(
+        self, path: Path, *, replace: bool = False, progress: Progress | None = None
+    ) -> Backup:
+        """Copy the queue into one file of mode 0600, as it is at one moment, while others work.
+
+        The file has its name only when it is complete, checked and on the disk. Its folder
+        must exist. ``replace`` overwrites a file, at once.
+
+        FileTaken when there is one; StoreDamaged, with nothing left at ``path``, when the copy
+        is not sound, and so the queue is not.
+        """
 
     def wait(self, timeout: timedelta, *, watch: Collection[int] = ()) -> Woke:
         """Wait until something may have changed, a watched descriptor can be read, or time ran out.

@@ -33,7 +33,7 @@ class Settings:
     @property
     def run_folder(self) -> Path:
         """Where each worker notes which process it started last."""
-        return self.home.path / "run"
+        return self.home.run_path
 
     def config(self) -> Config:
         return read_config(self.home.config_path)

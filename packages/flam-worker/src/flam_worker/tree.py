@@ -51,6 +51,35 @@ def found_by(traces: Traces) -> Processes:
     return _living(table, _with_descendants(table, marked | members))
 
 
+def cookies(but_not: set[int]) -> dict[int, tuple[str, str]]:
+    """Every living process that carries a cookie: when it was born, and the cookie, by pid."""
+    found = {}
+    for pid, entry in _table().items():
+        if pid not in but_not and not entry.ended and (cookie := _cookie(pid)):
+            found[pid] = (entry.born, cookie)
+    return found
+
+
+def ancestry(pid: int) -> set[int]:
+    """A process and its ancestors."""
+    table, found = _table(), set[int]()
+    while pid in table and pid not in found:
+        found.add(pid)
+        pid = table[pid].parent
+    return found
+
+
+def users_of(path: str) -> Processes:
+    """The other living processes that have the file open, as far as they can be seen."""
+    try:
+        wanted = os.stat(path)
+    except OSError:
+        return {}
+    table = _table()
+    users = {pid for pid in table if pid != os.getpid() and _has_open(pid, wanted)}
+    return _living(table, users)
+
+
 def descendants(pid: int) -> Processes:
     """The living descendants of a process of ours."""
     table = _table()
@@ -163,6 +192,33 @@ def _has_cookie(pid: int, cookie: str) -> bool:
         return False
     with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
         return wanted.encode() in file.read().split(b"\0")
+    return False
+
+
+def _cookie(pid: int) -> str | None:
+    if sys.platform != "linux":
+        with suppress(psutil.Error):
+            return psutil.Process(pid).environ().get(COOKIE)
+        return None
+    with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:
+        for entry in file.read().split(b"\0"):
+            name, _, value = entry.partition(b"=")
+            if name == COOKIE.encode():
+                return value.decode(errors="replace")
+    return None
+
+
+def _has_open(pid: int, wanted: os.stat_result) -> bool:
+    if sys.platform != "linux":
+        with suppress(OSError, psutil.Error):
+            files = (os.stat(file.path) for file in psutil.Process(pid).open_files())
+            return any(os.path.samestat(wanted, found) for found in files)
+        return False
+    with suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                if os.path.samestat(wanted, os.stat(f"/proc/{pid}/fd/{name}")):
+                    return True
     return False
 
 

@@ -22,6 +22,10 @@ _COLOURS = {
     "dead": "31",
     "cancelled": "2",
     "blocked": "2",
+    "pass": "32",
+    "warn": "33",
+    "fail": "31",
+    "mended": "36",
 }
 """The words that have a colour of their own where they fill a field."""
 
@@ -31,6 +35,11 @@ _LONGEST_COMPLAINT = 2_000
 def line(text: str) -> None:
     """Print a line; escapes in it are shown, not obeyed."""
     print(visible(text))
+
+
+def marked(mark: str, text: str) -> None:
+    """Print a line that begins with a word of a colour of its own."""
+    print(f"{_painted(mark)}{_GAP}{visible(text)}")
 
 
 def complain(text: str, *, prefix: str = "queuectl: ") -> None:
@@ -169,3 +178,19 @@ def screen() -> Iterator[Callable[[list[str]], None]]:
         drawn = len(shown)
 
     yield draw
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A function that tells on standard error how much of all is done, if that is a terminal."""
+    shown = is_terminal(sys.stderr)
+
+    def tell(done: int, of: int) -> None:
+        if shown and of:
+            print(f"\r{what} {done * 100 // of} %", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield tell
+    finally:
+        if shown:
+            print(f"\r{' ' * (len(what) + 6)}\r", end="", file=sys.stderr, flush=True)

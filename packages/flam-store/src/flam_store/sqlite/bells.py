@@ -39,6 +39,23 @@ def _ring_one(path: str) -> None:
         os.close(fd)
 
 
+def silent(folder: str) -> tuple[str, ...]:
+    """The bells whose owner died, which the next ring takes away. None of them is rung."""
+    try:
+        names = [name for name in os.listdir(folder) if not name.startswith(".")]
+    except OSError:
+        return ()
+    return tuple(path for name in names if _is_silent(path := f"{folder}/{name}"))
+
+
+def _is_silent(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW))
+    except OSError as error:
+        return error.errno == errno.ENXIO
+    return False
+
+
 class Bell:
     """One handle's bell. ``fileno`` can be read after a ring; ``quiet`` makes it silent again."""
 

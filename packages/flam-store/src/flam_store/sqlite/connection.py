@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def open_database(path: str, patience_seconds: float) -> tuple[sqlite3.Connectio
     """
     place.check_file_system(path)
     place.check_file(path)
-    db = _connect(path, "rw")
+    db = connect(path, "mode=rw")
     try:
         version = patiently(lambda: _look(db, path), path, patience_seconds)
         gate = Gate(path)
@@ -63,6 +64,34 @@ def open_database(path: str, patience_seconds: float) -> tuple[sqlite3.Connectio
         _close_untouched(db, path)
         raise
     return db, gate
+
+
+def look_into_database(path: str, patience_seconds: float) -> sqlite3.Connection:
+    """A connection for looking only: nothing is made, brought to a newer schema, or written."""
+    place.check_file_system(path)
+    place.check_file(path)
+    db = connect(path, "mode=rw")
+    try:
+        patiently(lambda: _look(db, path), path, patience_seconds)
+        _configure(db)
+        db.execute("PRAGMA query_only = ON").fetchall()
+    except BaseException:
+        _close_untouched(db, path)
+        raise
+    return db
+
+
+def close_after_look(db: sqlite3.Connection, path: str, *, had_log: bool) -> None:
+    """Close without a checkpoint of what was there; a WAL that was not there is taken away.
+
+    Without one, others have written what is in it now: Flam's own have made the gate then.
+    """
+    if had_log:
+        _close_untouched(db, path)
+    elif os.path.lexists(f"{path}-gate"):
+        close_database(db, Gate(path))
+    else:
+        db.close()
 
 
 def memory_database() -> sqlite3.Connection:
@@ -87,10 +116,11 @@ def close_database(db: sqlite3.Connection, gate: Gate) -> None:
     gate.close()
 
 
-def _connect(path: str, mode: str) -> sqlite3.Connection:
+def connect(path: str, how: str) -> sqlite3.Connection:
+    """A bare connection; ``how`` are parameters of an SQLite URI, such as ``mode=ro``."""
     try:
         return sqlite3.connect(
-            f"file:{quote(path)}?mode={mode}",
+            f"file:{quote(path)}?{how}",
             uri=True,
             timeout=0,
             isolation_level=None,
@@ -135,7 +165,7 @@ def _close_untouched(db: sqlite3.Connection, path: str) -> None:
     """Close without a checkpoint: a reader stays until after, so that we are not the last."""
     with (
         contextlib.suppress(sqlite3.Error, StoreError),
-        contextlib.closing(_connect(path, "ro")) as reader,
+        contextlib.closing(connect(path, "mode=ro")) as reader,
     ):
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM sqlite_schema").fetchall()

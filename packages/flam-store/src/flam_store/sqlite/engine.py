@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from flam_store.clock import Clock, system_clock
 from flam_store.config import Config
-from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Page
+from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Ledger, Page
 from flam_store.names import new_id
 from flam_store.outcome import Result
 from flam_store.overview import Overview, QueueInfo
@@ -21,6 +23,10 @@ from flam_store.rules import require_concurrency, require_name
 from flam_store.sqlite import bells, claiming, enqueueing, finished, reading, registry, steering
 from flam_store.sqlite.session import Session, version_of
 from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
+
+if TYPE_CHECKING:
+    from flam_store.copies import Backup, Progress
+    from flam_store.finding import Finding, Repair
 
 T = TypeVar("T")
 
@@ -65,6 +71,14 @@ class SqliteStore:
 
     def orders(self, worker_id: str) -> Orders:
         return self._session.read(lambda db: registry.orders(db, worker_id))
+
+    def ledger(self, first: int, last: int) -> Ledger:
+        return self._session.read(lambda db: reading.ledger(db, first, last))
+
+    def examine(self) -> tuple[Finding, ...]:
+        from flam_store.sqlite.examining import examine
+
+        return examine(self._session, self._clock())
 
     def enqueue(self, spec: JobSpec) -> Job:
         named = spec.named()
@@ -155,6 +169,18 @@ class SqliteStore:
 
     def tidy(self) -> None:
         self._session.truncate_log()
+
+    def mend(self) -> tuple[Repair, ...]:
+        from flam_store.sqlite.mending import mend
+
+        return self._ringing(mend(self._session, self._clock()))
+
+    def backup(
+        self, path: Path, *, replace: bool = False, progress: Progress | None = None
+    ) -> Backup:
+        from flam_store.sqlite.copying import back_up
+
+        return back_up(self._session, os.path.abspath(path), replace=replace, progress=progress)
 
     def wait(self, timeout: timedelta, *, watch: Collection[int] = ()) -> Woke:
         bell = self._own_bell()  # before the look: who commits after it rings

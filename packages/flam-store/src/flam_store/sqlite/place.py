@@ -64,13 +64,15 @@ def check_file_system(path: str) -> None:
     """
     if sys.platform != "linux":
         return
-    kind = _file_system(os.stat(os.path.dirname(path)).st_dev)
+    kind = file_system(path)
     if kind.startswith(_SHARED) and kind != "fuseblk":
         problem = f"lies on {kind}, where SQLite's locks do not hold. Use a local disk."
         raise StoreUnfit(path, problem)
 
 
-def _file_system(device: int) -> str:
+def file_system(path: str) -> str:
+    """The kind of file system that the file's folder is on, as Linux names it; empty elsewhere."""
+    device = os.stat(os.path.dirname(path)).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:

@@ -239,3 +239,86 @@ WHERE parent IN (SELECT value FROM json_each(:seqs))
 DELETE FROM jobs
 WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state IN ('completed', 'dead', 'cancelled')
 RETURNING seq;
+
+-- name: starts_between
+SELECT seq, attempt, state, worker, output_bytes FROM attempts
+WHERE seq BETWEEN :first AND :last ORDER BY seq, attempt;
+
+-- name: seqs_between
+SELECT seq FROM jobs WHERE seq BETWEEN :first AND :last;
+
+-- name: miscounted
+SELECT queue, state, sum(kept), sum(found)
+FROM (SELECT queue, state, jobs AS kept, 0 AS found FROM counters
+      UNION ALL
+      SELECT queue, state, 0, count(*) FROM jobs GROUP BY queue, state)
+GROUP BY queue, state HAVING sum(kept) <> sum(found);
+
+-- name: clear_counts
+UPDATE counters SET jobs = 0;
+
+-- name: recount
+INSERT INTO counters SELECT queue, state, count(*) FROM jobs WHERE true GROUP BY queue, state
+ON CONFLICT (queue, state) DO UPDATE SET jobs = excluded.jobs;
+
+-- name: count_jobs
+SELECT count(*), coalesce(sum(state = 'processing'), 0) FROM jobs;
+
+-- name: unheld_jobs
+SELECT id FROM jobs
+WHERE state = 'processing' AND NOT EXISTS (
+    SELECT 1 FROM attempts WHERE attempts.seq = jobs.seq AND attempts.attempt = jobs.attempt
+      AND attempts.state = 'running' AND attempts.worker <> '');
+
+-- name: stray_attempts
+SELECT attempts.seq || '-' || attempts.attempt
+FROM attempts INDEXED BY attempts_running LEFT JOIN jobs ON jobs.seq = attempts.seq
+WHERE attempts.state = 'running'
+  AND (jobs.state IS NOT 'processing' OR jobs.attempt IS NOT attempts.attempt);
+
+-- name: misflagged_jobs
+SELECT id FROM jobs WHERE (ready IS NOT NULL) <> (state IN ('pending', 'failed'));
+
+-- name: flag_again
+UPDATE jobs SET ready = CASE WHEN state IN ('pending', 'failed') THEN run_at <= :now END
+WHERE (ready IS NOT NULL) <> (state IN ('pending', 'failed'));
+
+-- name: needlessly_blocked_jobs
+SELECT id FROM jobs
+WHERE state = 'blocked' AND NOT EXISTS (
+    SELECT 1 FROM dependencies LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
+    WHERE dependencies.child = jobs.seq AND parent.state IS NOT 'completed');
+
+-- name: unblock_again
+UPDATE jobs SET state = 'pending', ready = run_at <= :now, updated_at = :now
+WHERE state = 'blocked' AND NOT EXISTS (
+    SELECT 1 FROM dependencies LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
+    WHERE dependencies.child = jobs.seq AND parent.state IS NOT 'completed');
+
+-- name: hopelessly_blocked_jobs
+SELECT DISTINCT jobs.id
+FROM jobs JOIN dependencies ON dependencies.child = jobs.seq
+LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
+WHERE jobs.state = 'blocked' AND (parent.state IS NULL OR parent.state IN ('dead', 'cancelled'));
+
+-- name: latest_times
+SELECT 'a job', max(max(created_at, updated_at)) FROM jobs
+UNION ALL SELECT 'an attempt', max(max(started_at, coalesce(finished_at, 0))) FROM attempts
+UNION ALL SELECT 'a worker', max(max(started_at, heartbeat_at)) FROM workers;
+
+-- name: jobs_beyond_the_calendar
+SELECT id FROM jobs
+WHERE min(created_at, updated_at, run_at) < :first OR max(created_at, updated_at, run_at) > :last
+UNION
+SELECT jobs.id FROM attempts JOIN jobs ON jobs.seq = attempts.seq
+WHERE min(attempts.started_at, coalesce(finished_at, attempts.started_at)) < :first
+   OR max(attempts.started_at, coalesce(finished_at, attempts.started_at)) > :last;
+
+-- name: jobs_with_options
+SELECT id, command, options FROM jobs WHERE options IS NOT NULL;
+
+-- name: schema_objects
+SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name;
+
+-- name: forget_all
+DELETE FROM workers;

@@ -7,7 +7,7 @@ from heapq import merge
 from itertools import islice
 
 from flam_store.errors import JobNotFound
-from flam_store.job import Attempt, Claim, Job, JobFilter, Page
+from flam_store.job import Attempt, Claim, Job, JobFilter, Ledger, Page
 from flam_store.names import is_name
 from flam_store.overview import Overview, QueueInfo, Rate
 from flam_store.sqlite import rows
@@ -46,6 +46,16 @@ def running(db: sqlite3.Connection) -> tuple[Claim, ...]:
     return tuple(
         Claim(job=job_by_seq(db, seq), attempt=attempt, worker=worker)
         for seq, attempt, worker in held
+    )
+
+
+def ledger(db: sqlite3.Connection, first: int, last: int) -> Ledger:
+    between = {"first": first, "last": last}
+    ((following,),) = db.execute(SQL["next_seq"]).fetchall()
+    return Ledger(
+        jobs=frozenset(seq for (seq,) in db.execute(SQL["seqs_between"], between).fetchall()),
+        starts=tuple(map(rows.start, db.execute(SQL["starts_between"], between).fetchall())),
+        given=following - 1,
     )
 
 

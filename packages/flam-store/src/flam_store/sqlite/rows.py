@@ -9,7 +9,7 @@ from typing import Any
 
 from flam_store.clock import instant, millis, span
 from flam_store.config import Config
-from flam_store.job import Attempt, Job, JobSpec
+from flam_store.job import Attempt, Job, JobSpec, Start
 from flam_store.state import AttemptState, State
 from flam_store.worker import ProcessId, Role, Stop, WorkerRecord
 
@@ -18,8 +18,9 @@ Row = Sequence[Any]
 _OPTIONS, _TIMES = 6, (14, 15, 16)
 """Where these stand in a row of ``job_rows``."""
 
-_END_OF_TIME = 253_402_300_799_999
-"""The last millisecond of the year 9999."""
+BEGINNING_OF_TIME = -62_135_596_800_000
+END_OF_TIME = 253_402_300_799_999
+"""The first millisecond of the year 1 and the last of the year 9999."""
 
 
 def packed(value: object) -> str:
@@ -85,7 +86,7 @@ def job(row: Row) -> Job:
     (seq, id_, state, queue, priority, command, options, attempts, attempt, max_retries,
      backoff_base, backoff_max, backoff_jitter, timeout_ms, created_at, updated_at, run_at,
      exit_code, error, unique_key, after, labels) = row  # fmt: skip
-    rare = _rare(options)
+    rare = rare_options(options)
     args = rare.get("args")
     return Job(
         seq=seq,
@@ -116,7 +117,7 @@ def job(row: Row) -> Job:
     )
 
 
-def _rare(options: str | None) -> dict[str, Any]:
+def rare_options(options: str | None) -> dict[str, Any]:
     """The options of a job; TypeError when another program has spoilt them."""
     rare = json.loads(options) if options else {}
     if not isinstance(rare, dict):
@@ -149,7 +150,7 @@ def instant_as_far_as_readable(millis: int | None) -> datetime | None:
 
 
 def _within_the_calendar(millis: int) -> int:
-    return min(max(millis, 0), _END_OF_TIME)
+    return min(max(millis, 0), END_OF_TIME)
 
 
 def attempt(row: Row) -> Attempt:
@@ -167,6 +168,18 @@ def attempt(row: Row) -> Attempt:
         signal=signal,
         cause=cause,
         error=error,
+        output_bytes=output_bytes,
+    )
+
+
+def start(row: Row) -> Start:
+    """A start from a row of ``starts_between``."""
+    seq, number, state, worker, output_bytes = row
+    return Start(
+        seq=seq,
+        attempt=number,
+        state=AttemptState(state),
+        worker=worker,
         output_bytes=output_bytes,
     )
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from flam_store.errors import StoreForeign, StoreNewer
 from flam_store.migrations import Kind, Migration, ordered, parse_migration
-from flam_store.sqlite.queries import packaged_text
+from flam_store.sqlite.queries import SQL, packaged_text
 
 APPLICATION_ID: Final = 0x464C414D
 """``FLAM`` in the header of every database of ours (``PRAGMA application_id``)."""
@@ -33,6 +33,12 @@ def found_schema(db: sqlite3.Connection, place: str) -> int:
 
 def migrations() -> tuple[Migration, ...]:
     return ordered(parse_migration(name, packaged_text(f"migrations/{name}")) for name in _FILES)
+
+
+def objects(db: sqlite3.Connection) -> dict[str, str]:
+    """The statement that made each table, index, trigger and view."""
+    found = db.execute(SQL["schema_objects"]).fetchall()
+    return {f"{kind} {name}": sql for kind, name, sql in found}
 
 
 def migrate_one(db: sqlite3.Connection, place: str) -> bool:

@@ -12,7 +12,14 @@ from typing import TypeVar
 
 from flam_store import faults
 from flam_store.errors import StoreLost, StoreMisused
-from flam_store.sqlite.connection import close_database, memory_database, open_database, patiently
+from flam_store.sqlite.connection import (
+    close_after_look,
+    close_database,
+    look_into_database,
+    memory_database,
+    open_database,
+    patiently,
+)
 from flam_store.sqlite.gate import Gate
 from flam_store.sqlite.troubles import primary_code, translated
 
@@ -35,9 +42,18 @@ _left_by_fork: list[sqlite3.Connection] = []
 
 
 class Session:
-    """A connection with its gate. ``path`` None: an empty queue in memory."""
+    """A connection with its gate. ``path`` None: an empty queue in memory.
 
-    def __init__(self, path: str | None, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    One that ``only_looks`` has no gate, and changes nothing.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        only_looks: bool = False,
+    ) -> None:
         self.place = path or "memory"
         self._patience = patience_seconds
         self._pid = os.getpid()
@@ -45,11 +61,16 @@ class Session:
         self._inside = False
         self._lost = False
         self._gate: Gate | None = None
+        self._only_looks = only_looks
         if path is None:
             self._db: sqlite3.Connection | None = memory_database()
             return
         _refuse_inherited(path)
-        self._db, self._gate = open_database(path, patience_seconds)
+        self._had_log = _size(f"{path}-wal") > 0
+        if only_looks:
+            self._db = look_into_database(path, patience_seconds)
+        else:
+            self._db, self._gate = open_database(path, patience_seconds)
         self._file = _identity(path)
         self._wal = _identity(f"{path}-wal")
         _open_files.append((self._pid, self._file))
@@ -60,6 +81,11 @@ class Session:
         """Whether the database is a file, which others may write too."""
         return self._gate is not None
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the queue is kept nowhere."""
+        return self._gate is None and not self._only_looks
+
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run the query in one consistent state of the database."""
         with self._verb() as db:
@@ -67,6 +93,8 @@ class Session:
 
     def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Run the change as one transaction, durable on return, or not at all."""
+        if self._only_looks:
+            raise StoreMisused(self.place, "was opened for looking only.")
         with self._verb() as db, self._held():
             before = db.total_changes
             answer = self._commit(db, change)
@@ -97,11 +125,18 @@ class Session:
             if self._inside:
                 raise StoreMisused(self.place, "was to be closed from inside a verb.")
             db, self._db = self._db, None
-            if db is not None and self._gate is not None:
-                close_database(db, self._gate)
-                _open_files.remove((self._pid, self._file))
-            elif db is not None:
-                db.close()
+            if db is not None:
+                self._let_go(db)
+
+    def _let_go(self, db: sqlite3.Connection) -> None:
+        if self._gate is not None:
+            close_database(db, self._gate)
+        elif self._only_looks:
+            close_after_look(db, self.place, had_log=self._had_log)
+        else:
+            db.close()
+            return
+        _open_files.remove((self._pid, self._file))
 
     @contextmanager
     def _verb(self) -> Iterator[sqlite3.Connection]:
@@ -195,3 +230,10 @@ def _identity(path: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except FileNotFoundError:
+        return 0

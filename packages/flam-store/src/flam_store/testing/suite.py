@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -25,6 +27,10 @@ class SetQueue(Protocol):
     """Pause a queue, and set its limit; None: no limit."""
 
     def __call__(self, queue: str, *, paused: bool = False, limit: int | None = None) -> None: ...
+
+
+OpenBackup = Callable[[Path], Store]
+"""Open the file that ``backup`` made as a queue of its own; closed when the test is over."""
 
 
 class Suite:
