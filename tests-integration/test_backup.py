@@ -21,14 +21,18 @@ def started(flam: Flam, written: Path) -> int:
 
 def test_every_job_of_a_backup_that_was_made_at_work_runs_after_a_restore(flam: Flam) -> None:
     written, backup = flam.home.parent / "written", flam.home.parent / "backup"
+    gate = flam.home.parent / "gate"
+    held = f"until [ -e {gate} ]; do sleep 0.02; done; "
     specs = "".join(
-        f'{{"id": "job-{number}", "command": "echo $FLAM_JOB_ID >> {written}"}}\n'
+        f'{{"id": "job-{number}", "command": "{held if number > JOBS // 2 else ""}'
+        f'echo $FLAM_JOB_ID >> {written}"}}\n'
         for number in range(JOBS)
     )
     flam.ok("enqueue", "--file", "-", input=specs)
     flam.start(4)
     until(lambda: started(flam, written) > JOBS // 10, "the jobs run")
     made = flam.json("backup", backup)
+    gate.touch()
     assert (made["jobs"], made["size_bytes"]) == (JOBS, backup.stat().st_size)
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     flam.until_quiet()

@@ -205,7 +205,8 @@ def test_nothing_is_ended_at_once() -> None:
 
 def test_what_is_told_to_end_has_time_to_tidy_up(children: Children, tmp_path: Path) -> None:
     ready, tidied = tmp_path / "ready", tmp_path / "tidied"
-    text = f"trap 'echo 1 > {tidied}; exit' TERM; echo 1 > {ready}; {FOREVER} & wait"
+    # Not "sleep & wait": a signal between fork and exec of the shell's child is lost.
+    text = f"trap 'echo 1 > {tidied}; exit' TERM; echo 1 > {ready}; while :; do sleep 0.01; done"
     process = script(children, text, environment=BARE)
     number_in(ready)
     assert ended(lambda: tree.of_session(process.pid))

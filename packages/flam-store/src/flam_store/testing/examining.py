@@ -30,7 +30,7 @@ class Examining(Suite):
         before = everything(other)
         findings = store.examine()
         assert {finding.level for finding in findings} == {Level.PASS}
-        assert other.examine() == findings
+        assert [each.subject for each in other.examine()] == [each.subject for each in findings]
         assert store.mend() == ()
         assert everything(other) == before
 
