@@ -5,7 +5,7 @@ journal, ``what job attempt pid born``, is one write with O_APPEND, synced. Whil
 holds a lock of its job's own, so that a second process of the job notices the first.
 
 Words: ``sleep=SECONDS``, ``until=PATH`` (exists), ``again-until=PATH`` (only
-after the first attempt), ``fail=N`` (in the first N attempts exit 1), ``print=TEXT``, ``deaf`` (to
+after the first attempt), ``hang`` (in the first attempt), ``fail=N`` (in the first N attempts exit 1), ``print=TEXT``, ``deaf`` (to
 SIGTERM).
 """
 
@@ -75,13 +75,15 @@ def act(word: str, attempt: int) -> int | None:
     elif name == "until" or (name == "again-until" and attempt > 1):
         while not os.path.exists(value):
             time.sleep(0.01)
+    elif name == "hang" and attempt == 1:
+        time.sleep(1000)
     elif name == "print":
         os.write(1, value.encode())
     elif name == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif name == "fail":
         return 1 if attempt <= int(value) else None
-    elif name != "again-until":
+    elif name not in ("again-until", "hang"):
         raise ValueError(word)
     return None
 
