@@ -89,6 +89,7 @@ def kill_all(chaos: Chaos, times: int) -> None:
 
 
 def test_after_everything_was_killed_at_once_a_new_pool_goes_on(chaos: Chaos) -> None:
+    chaos.enqueue("hanging", does=["hang"])
     kill_all(chaos, 2)
     chaos.conclude()
 

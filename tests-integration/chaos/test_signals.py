@@ -34,6 +34,7 @@ def no_attempt_crashed(chaos: Chaos) -> bool:
     return states <= {"completed", "released"}
 
 
+@pytest.mark.chaos
 def test_a_storm_of_signals_ends_a_pool_in_order(chaos: Chaos) -> None:
     for signals in (1, 3, 10):
         storm(chaos, signals)

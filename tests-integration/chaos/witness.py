@@ -4,16 +4,22 @@
 journal, ``what job attempt pid born``, is one write with O_APPEND, synced. While it runs it
 holds a lock of its job's own, so that a second process of the job notices the first.
 
-Words: ``sleep=SECONDS``, ``until=PATH`` (exists), ``again-until=PATH`` (only
-after the first attempt), ``fail=N`` (in the first N attempts exit 1), ``print=TEXT``, ``deaf`` (to
-SIGTERM).
+Words: ``sleep=SECONDS``, ``until=PATH`` (exists), ``again-until=PATH`` (but not in the first
+attempt), ``hang`` (only in the first attempt), ``fail=N`` (in the first N attempts exit 1),
+``print=TEXT``, ``deaf`` (to SIGTERM).
 """
+
+from __future__ import annotations
 
 import fcntl
 import os
 import signal
 import sys
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 JOURNAL = "journal"
 
@@ -70,20 +76,27 @@ class Witness:
 def act(word: str, attempt: int) -> int | None:
     """Do what a word says; the exit code if it says to exit."""
     name, _, value = word.partition("=")
-    if name == "sleep":
-        time.sleep(float(value))
-    elif name == "until" or (name == "again-until" and attempt > 1):
-        while not os.path.exists(value):
-            time.sleep(0.01)
-    elif name == "print":
-        os.write(1, value.encode())
-    elif name == "deaf":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    elif name == "fail":
+    if name == "fail":
         return 1 if attempt <= int(value) else None
-    elif name != "again-until":
-        raise ValueError(word)
+    if (name == "again-until" and attempt == 1) or (name == "hang" and attempt > 1):
+        return None
+    ACTIONS[name](value)
     return None
+
+
+def wait_for(path: str) -> None:
+    while not os.path.exists(path):
+        time.sleep(0.01)
+
+
+ACTIONS: dict[str, Callable[[str], object]] = {
+    "sleep": lambda seconds: time.sleep(float(seconds)),
+    "until": wait_for,
+    "again-until": wait_for,
+    "hang": lambda _: time.sleep(1000),
+    "print": lambda text: os.write(1, text.encode()),
+    "deaf": lambda _: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+}
 
 
 def main(folder: str, *words: str) -> int:
