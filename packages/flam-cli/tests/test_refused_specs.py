@@ -7,7 +7,7 @@ from conftest import Run
 
 REFUSED = {
     "no JSON": ("{", "is no JSON"),
-    "a number": ("7", "must be a JSON object"),
+    "a number": ("7", "is no JSON object or array"),
     "nothing to run": ("{}", "give one of command and args"),
     "both": ('{"command": "x", "args": ["x"]}', "not both"),
     "unknown field": ('{"command": "x", "qeue": "m"}', "did you mean 'queue'"),

@@ -29,20 +29,25 @@ def test_a_url_that_no_engine_understands_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
-        ("postgresql://me:se@cr:et@host/db", "postgresql://me:***@host/db"),
-        ("postgresql://me@host/db", "postgresql://me@host/db"),
-        ("postgresql://:secret@host/db", "postgresql://:***@host/db"),
-        ("sqlite:///queue.db", "sqlite:///queue.db"),
-        ("nonsense", "nonsense"),
+        ("postgresql://me:secret@host/db", "postgresql:***"),
+        ("postgresql://host/db?user=me&password=secret", "postgresql:***"),
+        ("postgresql:me:secret@host/db", "postgresql:***"),
+        ("secret@host", ":***"),
+        ("sqlite:////home/me@work/queue.db", "sqlite:////home/me@work/queue.db"),
     ],
 )
 def test_a_password_is_never_shown(url: str, shown: str) -> None:
     assert without_password(url) == shown
-    if not url.startswith("sqlite"):
-        with pytest.raises(StoreUrlError) as caught:
+    if not url.startswith("sqlite:"):
+        with pytest.raises(StoreUrlError) as refused:
             open_store(url)
-        assert "secret" not in str(caught.value)
+        assert "secret" not in str(refused.value)
+
+
+def test_a_query_in_a_url_is_refused_and_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(StoreUrlError, match="query"):
+        open_store(f"sqlite:///{tmp_path}/queue.db?mode=ro")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_three_slashes_are_relative_and_four_absolute(

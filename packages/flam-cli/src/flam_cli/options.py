@@ -68,7 +68,7 @@ def pairs(option: str, words: list[str] | None) -> dict[str, str]:
         if not mark:
             raise SpecError(f"{word!r} must be KEY=VALUE", field=option)
         if not word.isprintable() and any("\ud800" <= sign <= "\udfff" for sign in word):
-            raise SpecError(f"{word!r} is no UTF-8", field=option)
+            raise SpecError(f"the value of {key!a} is no UTF-8", field=option)
         if key in found:
             raise SpecError(f"{key!r} is given twice", field=option)
         found[key] = value

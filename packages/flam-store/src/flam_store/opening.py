@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from flam_store.copies import Restored
 
 
+_SQLITE = "sqlite:///"
+
+
 def open_store(
     url: str,
     *,
@@ -88,18 +91,21 @@ def restore_store(
 
 
 def _check_engine(url: str) -> None:
-    if not url.startswith("sqlite:///"):
-        raise StoreUrlError(without_password(url), "names no engine; it begins with sqlite:///")
+    if not url.startswith(_SQLITE):
+        raise StoreUrlError(without_password(url), f"names no engine; it begins with {_SQLITE}")
+    if "?" in url:
+        raise StoreUrlError(url, "has a query, which means nothing here; in a name write %3F")
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    scheme, mark, rest = url.partition("://")
-    account, at, place = rest.rpartition("@")
-    if not at:
+    """The URL as it may be shown: a path whole, of a server's the scheme alone.
+
+    A password may stand before the host, in a query, or where a URL should have none.
+    """
+    if url.startswith(_SQLITE):
         return url
-    user, colon, _ = account.partition(":")
-    return f"{scheme}{mark}{user}{':***' if colon else ''}@{place}"
+    scheme = url.partition(":")[0]
+    return f"{scheme if scheme.isalnum() else ''}:***"
 
 
 def database_exists(url: str) -> bool:

@@ -47,7 +47,14 @@ def parse_specs(text: str | bytes, **defaults: Any) -> JobSpec | list[JobSpec]:
     if _size(text) > MAX_SPEC_BYTES:
         for item in value:
             _check_size(json.dumps(item, ensure_ascii=False))
-    return [structure(item, **defaults) for item in value]
+    return [_element(number, item, defaults) for number, item in enumerate(value, 1)]
+
+
+def _element(number: int, item: object, defaults: dict[str, Any]) -> JobSpec:
+    try:
+        return structure(item, **defaults)
+    except SpecError as error:
+        raise SpecError(f"{error} (element {number} of the array)") from None
 
 
 def structure(value: object, **defaults: Any) -> JobSpec:

@@ -132,6 +132,7 @@ class Store(StoreReader, Protocol):
     def retry(self, job_id: str, *, only_dead: bool = False) -> Job:
         """Make a dead, cancelled or completed job pending with 0 attempts; a failed one due.
 
+        What waits for it, and has not been started, is blocked until it is completed again.
         ``only_dead`` refuses all states but dead. JobNotFound; WrongState; KeyTaken.
         """
 

@@ -10,7 +10,7 @@ from flam_store import Claim
 COOKIE = "FLAM_COOKIE"
 """The variable by which the processes of one attempt are found again after a crash."""
 
-_KEPT_OF_FLAM = frozenset({"FLAM_HOME"})
+_KEPT_OF_FLAM = frozenset({"FLAM_HOME"})  # so that a job can enqueue to its own queue
 _SECRETS = frozenset({"PGPASSWORD", "PGPASSFILE", "PGSSLPASSWORD", "PGSERVICEFILE"})
 _SERVICE_MANAGER = frozenset(
     {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID",

@@ -129,6 +129,9 @@ def enqueue(  # noqa: PLR0917, each is an option
 def _parsed(text: str, fill: Fill) -> JobSpec | list[JobSpec]:
     from flam_store.spec import parse_specs
 
+    if text != "-" and text.lstrip()[:1] not in ("{", "["):
+        told = f"{text[:60]!r} is no JSON object or array"
+        raise SpecError(f"{told}; a command stands behind --: queuectl enqueue -- COMMAND")
     found = parse_specs(_standard_input() if text == "-" else text, **fill.defaults)
     return [*map(fill.placed, found)] if isinstance(found, list) else fill.placed(found)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from flam_cli import sightings
 from flam_cli.errors import UsageError
-from flam_cli.options import Json, call_of
+from flam_cli.options import Call, Json, call_of
 from flam_cli.place import existing
 from flam_cli.render import human, machine, overview
 from flam_cli.root import examples, new_app
@@ -41,20 +41,22 @@ def status(
     call = call_of(context, json=json)
     if watch and call.json:
         raise UsageError("--watch is for a person; leave out --watch or --json.")
+    if watch and human.is_terminal(sys.stdout):
+        _watch(call)
     with existing(call).store() as store:
         if call.json:
             seen = [sightings.shape(each) for each in sightings.workers(store)]
             machine.document(shapes.overview(store.overview(), seen))
-        elif watch and human.is_terminal(sys.stdout):
-            _watch(store)
         else:
             human.lines(_lines(store))
 
 
-def _watch(store: StoreReader) -> None:
+def _watch(call: Call) -> NoReturn:
+    """Each frame opens the store anew: it may have been made only now."""
     with human.screen() as draw:
         while True:
-            draw(_lines(store))
+            with existing(call).store() as store:
+                draw(_lines(store))
             time.sleep(_EVERY_SECONDS)
 
 

@@ -30,6 +30,7 @@ def retry(db: sqlite3.Connection, job_id: str, *, only_dead: bool, now: int) -> 
     if holder:
         raise KeyTaken(unique_key, holder[0][0])
     db.execute(SQL["retry_finished"], {"seq": seq, "now": now})
+    db.execute(SQL["block_children"], {"seq": seq, "now": now})
     return int(seq)
 
 

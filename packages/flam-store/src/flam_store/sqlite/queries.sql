@@ -212,6 +212,10 @@ FROM (SELECT EXISTS (
         WHERE dependencies.child = :seq AND parent.state IS NOT 'completed') AS yes) AS waits
 WHERE seq = :seq AND state IN ('dead', 'cancelled', 'completed');
 
+-- name: block_children
+UPDATE jobs SET state = 'blocked', ready = NULL, updated_at = :now
+WHERE state = 'pending' AND seq IN (SELECT child FROM dependencies WHERE parent = :seq);
+
 -- name: retry_failed
 UPDATE jobs SET ready = 1, run_at = :now, updated_at = :now WHERE seq = :seq AND state = 'failed';
 

@@ -159,3 +159,22 @@ class Retrying(Suite):
         store.retry("parent")
         assert store.retry_dead() == 1
         assert state_of(store) is State.BLOCKED
+
+    def test_what_has_not_started_waits_again_for_a_parent_that_is_retried(
+        self, store: Store
+    ) -> None:
+        store.enqueue(spec("parent"))
+        run(store, OUTCOMES["completed"])
+        store.enqueue(spec("child", after=("parent",)))
+        assert state_of(store, "child") is State.PENDING
+        store.retry("parent")
+        assert state_of(store, "child") is State.BLOCKED
+        assert ids_claimed(store) == ["parent"]
+
+    def test_an_old_failure_is_not_told_of_a_job_that_was_retried_and_cancelled(
+        self, store: Store
+    ) -> None:
+        stored_in(store, State.DEAD)
+        store.retry("j")
+        job = store.cancel("j", by="a test")
+        assert (job.state, job.exit_code, job.error) == (State.CANCELLED, None, None)

@@ -155,5 +155,5 @@ CREATE VIEW job_rows AS
            (SELECT json_group_array(parent_id) FROM dependencies WHERE child = jobs.seq) AS after,
            (SELECT json_group_object(key, value) FROM labels WHERE labels.seq = jobs.seq) AS labels
     FROM jobs
-    LEFT JOIN attempts AS latest ON latest.seq = jobs.seq AND latest.attempt = jobs.attempt
+    LEFT JOIN attempts AS latest ON latest.seq = jobs.seq AND latest.attempt = jobs.attempt AND jobs.attempts > 0
         AND jobs.state IN ('completed', 'failed', 'dead', 'cancelled');
