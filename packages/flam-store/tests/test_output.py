@@ -37,8 +37,9 @@ def test_a_folder_holds_the_outputs_of_a_thousand_jobs(logs: Logs) -> None:
     assert len(folders) == 3
 
 
-def test_what_is_written_is_appended_and_private(logs: Logs) -> None:
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277, 0o777], ids=oct)
+def test_what_is_written_is_appended_and_private(logs: Logs, umask: int) -> None:
+    before = os.umask(umask)
     try:
         fd = logs.create(1, 2)
     finally:
@@ -51,6 +52,13 @@ def test_what_is_written_is_appended_and_private(logs: Logs) -> None:
     assert path.read_bytes() == b"onetwo"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(logs.folder.stat().st_mode) == 0o700
+
+
+def test_a_file_in_place_of_the_folder_is_an_error(logs: Logs) -> None:
+    logs.folder.touch()
+    with pytest.raises(NotADirectoryError):
+        logs.create(1, 1)
 
 
 def test_an_output_is_never_overwritten(logs: Logs) -> None:

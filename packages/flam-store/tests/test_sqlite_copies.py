@@ -473,12 +473,36 @@ def test_a_backup_may_lie_where_nothing_can_be_written(path: Path, backup: Path)
     assert ids(path) == ["old"]
 
 
-def test_a_copy_of_a_running_queue_with_its_wal_is_taken_as_it_is(
-    path: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("ending", ["-wal", "-journal"])
+def test_a_source_with_a_log_beside_it_is_no_backup(ending: str, path: Path, backup: Path) -> None:
+    beside = Path(f"{backup}{ending}")
+    beside.write_bytes(b"")
+    before = ids(path)
+    with pytest.raises(StoreError, match=f"a backup is one file, and beside it lies its {ending}"):
+        restored(path, backup)
+    assert ids(path) == before
+    beside.unlink()
+    beside.symlink_to("nowhere")
+    with pytest.raises(StoreError, match="a backup is one file"):
+        restored(path, backup)
+
+
+def test_a_running_queue_is_no_backup(path: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     with open_store(url(other / "queue.db")) as store:
         store.enqueue(spec("theirs"))
-        assert restored(path, other / "queue.db").jobs == 1
-    assert ids(path) == ["theirs"]
+        with pytest.raises(StoreError, match="a backup is one file"):
+            restored(path, other / "queue.db")
+    assert not path.exists()
+
+
+def test_nothing_is_restored_into_a_folder_that_everybody_can_write(
+    backup: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    with pytest.raises(UnsafeError, match="can be written by everybody"):
+        restored(folder / "queue.db", backup)
+    assert list(folder.iterdir()) == []

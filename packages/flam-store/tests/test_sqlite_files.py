@@ -18,6 +18,7 @@ from forking import Children
 from flam_store import JobFilter, State, open_store
 from flam_store.errors import (
     FlamError,
+    StoreBusy,
     StoreDamaged,
     StoreError,
     StoreForeign,
@@ -45,7 +46,7 @@ def mode(path: str | Path) -> int:
     return stat.S_IMODE(os.lstat(path).st_mode)
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids=oct)
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o277, 0o777], ids=oct)
 def test_every_file_is_private_whatever_the_umask(
     umask: int, path: Path, children: Children
 ) -> None:
@@ -203,9 +204,100 @@ def test_a_link_in_place_of_the_gate_is_not_followed(tmp_path: Path, path: Path)
     target = tmp_path / "target"
     os.unlink(f"{path}-gate")
     os.symlink(target, f"{path}-gate")
-    with pytest.raises(StoreError, match="gate"):
+    with pytest.raises(UnsafeError, match="gate"):
         open_store(url(path))
+    with pytest.raises(StoreError, match="gate"):
+        Gate(str(path))
     assert not target.exists()
+
+
+BESIDE = ["-wal", "-shm", "-journal", "-gate", "-bells"]
+
+
+@pytest.mark.parametrize("ending", BESIDE)
+def test_a_link_beside_the_database_is_refused(ending: str, tmp_path: Path, path: Path) -> None:
+    filled(path)
+    (tmp_path / "target").touch(mode=0o600)
+    beside = Path(f"{path}{ending}")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(tmp_path / "target")
+    with pytest.raises(UnsafeError, match=f"{ending} is a symbolic link"):
+        open_store(url(path))
+    assert (tmp_path / "target").read_bytes() == b""
+
+
+@pytest.mark.parametrize("ending", BESIDE)
+def test_what_others_can_write_beside_the_database_is_refused(ending: str, path: Path) -> None:
+    filled(path)
+    beside = Path(f"{path}{ending}")
+    beside.unlink(missing_ok=True)
+    if ending == "-bells":
+        beside.mkdir()
+    else:
+        beside.touch()
+    beside.chmod(0o720)
+    with pytest.raises(UnsafeError, match=f"{ending} can be written by others"):
+        open_store(url(path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("ending", BESIDE)
+def test_what_belongs_to_another_user_beside_the_database_is_refused(
+    ending: str, path: Path
+) -> None:
+    filled(path)
+    beside = Path(f"{path}{ending}")
+    beside.touch(mode=0o600)
+    os.chown(beside, 12345, -1)
+    with pytest.raises(UnsafeError, match=f"{ending} belongs to another user"):
+        open_store(url(path))
+
+
+@pytest.mark.parametrize("ending", BESIDE[:-1])
+def test_what_is_no_file_beside_the_database_is_refused(ending: str, path: Path) -> None:
+    filled(path)
+    beside = Path(f"{path}{ending}")
+    beside.unlink(missing_ok=True)
+    os.mkfifo(beside, 0o600)
+    with pytest.raises(UnsafeError, match=f"{ending} is no regular file"):
+        open_store(url(path))
+
+
+@pytest.mark.parametrize("loose", [0o777, 0o1777, 0o702])
+def test_a_folder_that_everybody_can_write_is_refused_and_nothing_made_in_it(
+    loose: int, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(loose)
+    with pytest.raises(UnsafeError, match="can be written by everybody"):
+        open_store(url(folder / "queue.db"))
+    assert list(folder.iterdir()) == []
+    folder.chmod(0o700)
+    filled(folder / "queue.db")
+    folder.chmod(loose)
+    with pytest.raises(UnsafeError, match="can be written by everybody"):
+        open_store(url(folder / "queue.db"), create=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_the_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    os.chown(folder, 12345, -1)
+    with pytest.raises(UnsafeError, match="belongs to another user"):
+        open_store(url(folder / "queue.db"))
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("usual", [0o700, 0o755, 0o775])
+def test_a_name_without_a_folder_is_a_queue_in_the_usual_working_directory(
+    usual: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(usual)
+    monkeypatch.chdir(tmp_path)
+    with open_store("sqlite:///queue.db") as store:
+        assert store.enqueue(spec("j")).id == "j"
 
 
 @pytest.mark.parametrize("loose", [0o620, 0o602, 0o666])
@@ -294,6 +386,20 @@ def test_a_handle_notices_that_its_wal_was_taken_away_and_saves_what_is_in_it(pa
     store.close()
     with open_store(url(path)) as store:
         assert [job.id for job in store.jobs().jobs] == ["j"]
+
+
+def descriptors() -> int:
+    return len(os.listdir("/dev/fd"))
+
+
+def test_an_open_that_fails_leaves_no_descriptor(path: Path, gate: Gate) -> None:
+    path.touch(mode=0o600)
+    with gate.held(0):
+        before = descriptors()
+        for _ in range(3):
+            with pytest.raises(StoreBusy):
+                open_store(url(path), patience=timedelta(0))
+        assert descriptors() == before
 
 
 @pytest.fixture

@@ -172,6 +172,77 @@ def _enqueued(path: Path) -> str:
         return store.enqueue(spec("k")).id
 
 
+def test_one_thread_and_one_descriptor_wait_however_often_patience_ends(made: Path) -> None:
+    holding, waiting, other = (Gate(str(made)) for _ in range(3))
+    with holding.held(0):
+        for _ in range(20):
+            with pytest.raises(StoreBusy), waiting.held(0.001):
+                pass
+            if waiters() > 1:
+                break
+        counted = waiters(), len(os.listdir("/dev/fd"))
+        for _ in range(20):
+            with pytest.raises(StoreBusy), waiting.held(0.001):
+                pass
+        assert (waiters(), len(os.listdir("/dev/fd"))) == counted == (1, counted[1])
+    with other.held(20):
+        pass
+    with waiting.held(20), pytest.raises(StoreBusy), other.held(0):
+        pass
+    for gate in (holding, waiting, other):
+        gate.close()
+
+
+def waiters() -> int:
+    return sum(each.name == "flam-gate" for each in threading.enumerate())
+
+
+def test_a_wait_that_was_abandoned_is_taken_up_again(made: Path) -> None:
+    holding, waiting, other = (Gate(str(made)) for _ in range(3))
+    with holding.held(0), pytest.raises(StoreBusy), waiting.held(0.001):
+        pass
+    until(lambda: waiters() == 0, "the end of a waiter that nobody needs")
+    with holding.held(0):
+        with pytest.raises(StoreBusy), waiting.held(0.001):
+            pass
+        let_go = threading.Event()
+        taken = threading.Thread(target=_hold_once, args=(waiting, let_go))
+        taken.start()
+        first = waiting._waiter
+        assert first is not None
+        until(lambda: first._wanted, "a thread that waits again")
+    until(first._got.is_set, "the waiter that was there before to get it")
+    with pytest.raises(StoreBusy), other.held(0):
+        pass
+    let_go.set()
+    taken.join(20)
+    with other.held(20):
+        pass
+    for gate in (holding, waiting, other):
+        gate.close()
+
+
+def _hold_once(gate: Gate, let_go: threading.Event) -> None:
+    with gate.held(20):
+        let_go.wait(20)
+
+
+def test_a_forked_child_waits_with_a_thread_of_its_own(made: Path, children: Children) -> None:
+    holding, waiting = Gate(str(made)), Gate(str(made))
+
+    def wait() -> bool:
+        with waiting.held(20):
+            return True
+
+    with holding.held(0):
+        with pytest.raises(StoreBusy), waiting.held(0.001):
+            pass
+        child = children.start(wait)
+    assert child.answer()
+    holding.close()
+    waiting.close()
+
+
 def test_a_holder_that_is_killed_lets_go(
     made: Path, children: Children, signpost: Signpost
 ) -> None:

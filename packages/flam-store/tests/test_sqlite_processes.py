@@ -6,7 +6,7 @@ import os
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from flam_store import Config, JobSpec, State, Store, open_store
 from flam_store.errors import IdTaken, StoreBusy, StoreLost, StoreMisused
 from flam_store.sqlite.engine import SqliteStore
 from flam_store.sqlite.gate import Gate
+from flam_store.sqlite.place import make_file
 from flam_store.sqlite.session import Session
 from flam_store.testing.given import (
     OUTCOMES,
@@ -274,6 +275,65 @@ def test_an_interrupt_within_a_verb_leaves_nothing_of_it(path: Path) -> None:
             store.enqueue_many(specs())
         assert everything(store) == ((), ())
         store.enqueue(spec("a"))
+
+
+def failing(session: Session, monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
+    """The disk fails once, at the statement that begins so."""
+    real = session._db
+
+    class Disk:
+        def execute(self, sql: str, *rest: object) -> object:
+            if sql.startswith(statement):
+                monkeypatch.setattr(session, "_db", real)
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+                error.sqlite_errorname = "SQLITE_IOERR_READ"
+                raise error
+            return real.execute(sql, *rest)  # type: ignore[union-attr,arg-type]
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+    monkeypatch.setattr(session, "_db", Disk())
+
+
+def count(db: sqlite3.Connection) -> int:
+    return len(db.execute("SELECT seq FROM jobs").fetchall())
+
+
+STATEMENTS: dict[str, Callable[[Session], object]] = {
+    "BEGIN": lambda session: session.read(count),
+    "SELECT": lambda session: session.read(count),
+    "BEGIN IMMEDIATE": lambda session: session.write(count),
+    "PRAGMA data_version": Session.data_version,
+    "PRAGMA wal_checkpoint": Session.truncate_log,
+}
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_an_input_output_error_of_any_statement_makes_the_handle_lost(
+    statement: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_file(str(path))
+    session = Session(str(path))
+    failing(session, monkeypatch, statement)
+    with pytest.raises(StoreLost, match="SQLITE_IOERR_READ"):
+        STATEMENTS[statement](session)
+    with pytest.raises(StoreLost, match="close it and open it anew"):
+        session.read(count)
+    session.close()
+
+
+def test_the_loss_of_another_file_is_not_the_handles(path: Path) -> None:
+    def fail(_: sqlite3.Connection) -> None:
+        raise StoreLost("elsewhere", "is gone.")
+
+    make_file(str(path))
+    session = Session(str(path))
+    with pytest.raises(StoreLost):
+        session.read(fail)
+    assert session.read(count) == 0
+    session.close()
 
 
 def test_a_handle_whose_disk_failed_refuses_further_use(path: Path) -> None:

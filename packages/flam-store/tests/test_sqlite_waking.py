@@ -12,6 +12,7 @@ import pytest
 from forking import Child, Children, until
 
 from flam_store import State, open_store
+from flam_store.sqlite import bells as ringing
 from flam_store.sqlite import engine
 from flam_store.testing.given import WORKER, registration, spec, stored_in
 from flam_store.testing.waiting import quiet
@@ -141,3 +142,69 @@ def test_a_place_without_room_for_a_bell_is_looked_at(
         quiet(sleeper)
         store.enqueue(spec("j"))
         assert sleeper.wait(LONG) is Woke.CHANGED
+
+
+def test_only_a_bell_is_written_to(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir(mode=0o700)
+    (folder / "file").write_bytes(b"theirs")
+    (tmp_path / "target").write_bytes(b"theirs")
+    (folder / "link").symlink_to(tmp_path / "target")
+    ringing.ring(str(folder))
+    assert (folder / "file").read_bytes() == (tmp_path / "target").read_bytes() == b"theirs"
+
+
+def ears(folder: Path) -> int:
+    """A FIFO in the folder that could be rung."""
+    folder.mkdir(mode=0o700)
+    os.mkfifo(folder / "bell", 0o600)
+    return os.open(folder / "bell", os.O_RDWR | os.O_NONBLOCK)
+
+
+def test_a_link_in_place_of_the_bells_is_not_followed(tmp_path: Path) -> None:
+    fd = ears(tmp_path / "elsewhere")
+    link = tmp_path / "link"
+    link.symlink_to("elsewhere")
+    ringing.ring(str(link))
+    with pytest.raises(BlockingIOError):
+        os.read(fd, 1)
+    os.close(fd)
+    assert ringing.silent(str(link)) == ()
+    with pytest.raises(OSError):
+        ringing.Bell(str(link), "name")
+    assert os.listdir(tmp_path / "elsewhere") == ["bell"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode"), [(12345, 0o700), (os.geteuid(), 0o720), (os.geteuid(), 0o702)]
+)
+def test_a_folder_that_others_could_fill_has_no_bells(
+    owner: int, mode: int, tmp_path: Path
+) -> None:
+    if owner != os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    folder = tmp_path / "theirs"
+    fd = ears(folder)
+    os.chown(folder, owner, -1)
+    folder.chmod(mode)
+    ringing.ring(str(folder))
+    with pytest.raises(BlockingIOError):
+        os.read(fd, 1)
+    os.close(fd)
+    assert ringing.silent(str(folder)) == ()
+    with pytest.raises(PermissionError):
+        ringing.Bell(str(folder), "name")
+    assert os.listdir(folder) == ["bell"]
+
+
+def test_a_bell_that_cannot_be_opened_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    (tmp_path / "bells").mkdir(mode=0o700)
+    with pytest.raises(PermissionError):
+        ringing.Bell(str(tmp_path / "bells"), "name")
+    assert os.listdir(tmp_path / "bells") == []

@@ -60,10 +60,13 @@ class Logs:
         """A descriptor that appends to a new file of mode 0600. FileExistsError."""
         path = self.path_of(seq, attempt)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with suppress(FileNotFoundError):
-            return os.open(path, flags, 0o600)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(path, flags, 0o600)
+        try:
+            fd = os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            _make_folder(path.parent)
+            fd = os.open(path, flags, 0o600)
+        os.fchmod(fd, 0o600)  # a umask may have taken rights from us too
+        return fd
 
     def open(self, seq: int, attempt: int) -> int:
         """A descriptor to read from. FileNotFoundError when nothing was ever written there."""
@@ -78,6 +81,15 @@ class Logs:
                     seq = name.partition("-")[0]
                     if seq.isdecimal() and int(seq) in gone:
                         (folder / name).unlink(missing_ok=True)
+
+
+def _make_folder(path: Path) -> None:
+    """One that only we can enter, and those above that are missing, whatever the umask."""
+    if not path.parent.is_dir():
+        _make_folder(path.parent)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+        path.chmod(0o700)
 
 
 def read_from(fd: int, offset: int, limit: int = _CHUNK) -> tuple[bytes, int]:

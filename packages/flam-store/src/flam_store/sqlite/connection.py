@@ -53,6 +53,7 @@ def open_database(path: str, patience_seconds: float) -> tuple[sqlite3.Connectio
     place.check_file_system(path)
     place.check_file(path)
     db = connect(path, "mode=rw")
+    gate = None
     try:
         version = patiently(lambda: _look(db, path), path, patience_seconds)
         gate = Gate(path)
@@ -62,6 +63,8 @@ def open_database(path: str, patience_seconds: float) -> tuple[sqlite3.Connectio
         patiently(lambda: _configure(db), path, patience_seconds)
     except BaseException:
         _close_untouched(db, path)
+        if gate is not None:
+            gate.close()
         raise
     return db, gate
 

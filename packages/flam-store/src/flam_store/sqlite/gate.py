@@ -27,6 +27,7 @@ class Gate:
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = self._open()
+        self._waiter: _Waiter | None = None
 
     @contextmanager
     def held(self, patience_seconds: float) -> Iterator[None]:
@@ -58,9 +59,8 @@ class Gate:
         os.close(self._fd)
 
     def _open(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            return os.open(f"{self._path}-gate", flags, 0o600)
+            return _open_or_make(f"{self._path}-gate")
         except OSError as error:
             problem = f"cannot be used: its -gate cannot be opened: {error.strerror}."
             raise StoreError(self._path, problem) from error
@@ -71,26 +71,61 @@ class Gate:
         except BlockingIOError:
             if patience_seconds <= 0:
                 raise StoreBusy(self._path, 0) from None
-            fd = self._open()
-            if not _Waiter(fd).wait(patience_seconds):
-                raise StoreBusy(self._path, patience_seconds) from None
-            return fd
-        return self._fd
+        else:
+            return self._fd
+        waiter = self._waiting()
+        if not waiter.wait(patience_seconds):
+            raise StoreBusy(self._path, patience_seconds)
+        self._waiter = None
+        return waiter.fd
+
+    def _waiting(self) -> _Waiter:
+        """The one whose patience ended before, if it still stands in the kernel's queue.
+
+        With one for every wait, a holder that never ends would cost a thread and a descriptor
+        each time.
+        """
+        if self._waiter is None or not self._waiter.want_again():
+            self._waiter = _Waiter(self._open())
+        return self._waiter
+
+
+def _open_or_make(path: str) -> int:
+    """Opened, or made with mode 0600 whatever the umask, which may take rights from us too."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(FileNotFoundError):
+        return os.open(path, flags)
+    try:
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another process was faster
+        return os.open(path, flags)
+    os.fchmod(fd, 0o600)
+    return fd
 
 
 class _Waiter:
     """Waits in the kernel's queue, in a thread: only so has a blocking ``flock`` an end.
 
-    The lock belongs to a descriptor of its own. When patience ends first, the thread keeps
-    it, and gives the lock back as soon as it gets it.
+    The lock belongs to a descriptor of its own. When patience ends first, the thread stays in
+    the queue, for whoever waits next; getting the lock while nobody waits, it gives it back and
+    ends.
     """
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self.fd = fd
         self._decide = threading.Lock()
         self._got = threading.Event()
-        self._abandoned = False
-        threading.Thread(target=self._run, name="flam-gate", daemon=True).start()
+        self._wanted = True
+        self._thread = threading.Thread(target=self._run, name="flam-gate", daemon=True)
+        self._thread.start()
+
+    def want_again(self) -> bool:
+        """Whether the thread still waits, and now for somebody. In a forked child there is none."""
+        if not self._thread.is_alive():
+            return False
+        with self._decide:
+            self._wanted = self.fd >= 0
+            return self._wanted
 
     def wait(self, seconds: float) -> bool:
         try:
@@ -104,18 +139,19 @@ class _Waiter:
     def _abandon(self) -> bool:
         """Give up, unless it has been got already; whether it was given up."""
         with self._decide:
-            self._abandoned = not self._got.is_set()
-            return self._abandoned
+            self._wanted = self._got.is_set()
+            return not self._wanted
 
     def _run(self) -> None:
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        fcntl.flock(self.fd, fcntl.LOCK_EX)
         with self._decide:
-            if not self._abandoned:
+            if self._wanted:
                 self._got.set()
                 return
-        self._give_back()
+            self._give_back()
 
     def _give_back(self) -> None:
         """By word: a child forked meanwhile has the descriptor too, and would keep the lock."""
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
-        os.close(self._fd)
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        os.close(self.fd)
+        self.fd = -1

@@ -26,7 +26,7 @@ from flam_store.errors import (
     StoreNewer,
     UnsafeError,
 )
-from flam_store.sqlite import bells, registry, soundness
+from flam_store.sqlite import bells, place, registry, soundness
 from flam_store.sqlite.connection import close_database, connect, open_database, patiently
 from flam_store.sqlite.copying import (
     BESIDE,
@@ -49,6 +49,7 @@ Refuse = Callable[[tuple[WorkerRecord, ...] | None], None]
 
 def restore(path: str, source: str, *, refuse: Refuse) -> Restored:
     """Put the backup ``source`` at ``path``; see ``flam_store.opening.restore_store``."""
+    place.check_folder(path)
     _check_source(path, source)
     with new_file_beside(path) as candidate:
         jobs, processing = _prepare(source, candidate)
@@ -58,7 +59,10 @@ def restore(path: str, source: str, *, refuse: Refuse) -> Restored:
 
 
 def _check_source(path: str, source: str) -> None:
-    """Who could write the backup could have the queue run commands."""
+    """Who could write the backup could have the queue run commands.
+
+    A log or a journal beside it SQLite would take for a part of it, whoever put it there.
+    """
     if is_same(path, source):
         raise FileTaken(source, "is the queue itself", "Name a backup of it.")
     try:
@@ -72,6 +76,10 @@ def _check_source(path: str, source: str) -> None:
         raise UnsafeError(Path(source), f"belongs to another user (uid {found.st_uid})", mend)
     if found.st_mode & 0o022:
         raise UnsafeError(Path(source), "can be written by others", mend)
+    for ending in ("-wal", "-journal"):
+        if os.path.lexists(f"{source}{ending}"):
+            problem = f"is no backup: a backup is one file, and beside it lies its {ending}."
+            raise StoreError(source, f"{problem} Make a backup of that queue.")
 
 
 def _prepare(source: str, candidate: str) -> tuple[int, int]:
@@ -82,7 +90,8 @@ def _prepare(source: str, candidate: str) -> tuple[int, int]:
     their jobs at once, as those of unknown workers.
     """
     try:
-        with closing(connect(source, _how_to_read(source))) as backup:
+        # It may lie where nothing can be written beside it, and what is put there now is ignored.
+        with closing(connect(source, "mode=ro&immutable=1")) as backup:
             _check_whose(backup, source)
             backup.execute("BEGIN")
             copy_pages(backup, candidate)
@@ -97,12 +106,6 @@ def _prepare(source: str, candidate: str) -> tuple[int, int]:
         raise translated(error, source) from error
     sync(candidate)
     return jobs, processing
-
-
-def _how_to_read(source: str) -> str:
-    """A backup is one file, and may lie where nothing can be written beside it."""
-    alone = not any(os.path.lexists(f"{source}{ending}") for ending in ("-wal", "-journal"))
-    return "mode=ro&immutable=1" if alone else "mode=ro"
 
 
 def _check_whose(backup: sqlite3.Connection, source: str) -> None:

@@ -104,7 +104,7 @@ class Session:
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
         with self._verb() as db:
-            return version_of(db)
+            return patiently(lambda: version_of(db), self.place, self._patience)
 
     def truncate_log(self) -> None:
         """Empty the WAL, so that deleted text is gone from it; skipped while others read."""
@@ -151,6 +151,11 @@ class Session:
             self._inside = True
             try:
                 yield db
+            except StoreLost as error:
+                # What a connection believes of the file after an I/O error may be wrong. One of
+                # another file, to which this one is copied, is of no consequence here.
+                self._lost = self._lost or error.place == self.place
+                raise
             finally:
                 self._inside = False
 
