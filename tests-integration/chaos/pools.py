@@ -48,7 +48,7 @@ def foreground(
         )
     pool = Foreground(process, log)
     try:
-        pool.until_logged("ready:")
+        pool.until_logged("ready, workers:")
         yield pool
         for each in chaos.supervisors():
             each.send(signal.SIGTERM)

@@ -272,6 +272,30 @@ def test_compaction_puts_the_whole_new_file_in_place_at_once(
     assert path.read_bytes() == wanted
 
 
+def test_compaction_lets_others_be_attended_to_after_every_piece(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capturing, "_PIECE", 100)
+    output, calls = capture(logs, 1000), list[int]()
+    write(output.fd, pattern(5000))
+    output.finish(lambda: calls.append(1))
+    assert len(calls) == 10
+
+
+def test_attention_that_fails_leaves_no_copy_behind(logs: Logs) -> None:
+    output = capture(logs, 1000)
+    whole = pattern(5000)
+    write(output.fd, whole)
+
+    def failing() -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        output.finish(failing)
+    assert kept(logs) == whole
+    assert [each.name for each in logs.path_of(1, 1).parent.iterdir()] == ["1-1.log"]
+
+
 def test_a_reader_that_was_there_first_reads_on_in_the_long_file(logs: Logs) -> None:
     output = capture(logs, 1000)
     whole = pattern(5000)

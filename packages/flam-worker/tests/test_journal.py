@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import resource
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -78,6 +79,20 @@ def test_a_log_that_has_grown_large_is_kept_as_an_older_part(
     assert log.read_bytes() == b"after\n"
     assert older.read_bytes() == b"x" * 1500
     assert stat.S_IMODE(older.stat().st_mode) == 0o600
+
+
+def test_a_log_is_emptied_also_where_there_is_no_room_for_an_older_part(
+    children: Children, tmp_path: Path, small: None
+) -> None:
+    log = tmp_path / "flam-worker.log"
+    log.write_bytes(b"x" * 1500)
+
+    def act() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        journal.keep_short(log)
+
+    with_standard_error(children, log, act)
+    assert log.read_bytes() == b""
 
 
 def test_a_log_that_is_short_stays(children: Children, tmp_path: Path, small: None) -> None:

@@ -14,6 +14,7 @@ from children import Child, Children, lives, number_in, until
 from pools import Pools
 
 from flam_store import State
+from flam_store.config_file import read_config
 from flam_store.outcome import Dead, Result
 from flam_store.output import Logs
 from flam_store.worker import Role
@@ -36,13 +37,14 @@ class Started:
         reader, self._writer = os.pipe()
         os.write(self._writer, words)
         settings = Settings(
-            home=pools.home, store_url=pools.url, count=1, queues=None, drain=False, supervisor="s"
-        )
+            home=pools.home, config=read_config(pools.home.config_path), store_url=pools.url,
+            count=1, queues=None, drain=False, supervisor="s",
+        )  # fmt: skip
 
         def run() -> Any:
             inbox = Inbox(Signals(), reader)
             with settings.open() as store:
-                worker = Worker(settings, settings.config(), store, inbox)
+                worker = Worker(settings, settings.config, store, inbox)
                 worker.register()
                 worker.run()
                 worker.leave()

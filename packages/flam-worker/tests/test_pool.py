@@ -381,7 +381,7 @@ def test_workers_of_a_foreground_pool_whose_supervisor_was_killed_finish_and_lea
     job = Gated(pools)
     process = pools.foreground("--count", "2")
     assert job.pid
-    until(lambda: "ready: 2 workers" in pools.log.read_text())
+    until(lambda: "ready, workers: 2" in pools.log.read_text())
     pids = [each.process.pid for each in pools.records(Role.WORKER)]
     holder = pools.worker_of(job.id).pid
     process.kill()
@@ -467,7 +467,7 @@ def test_a_drain_waits_for_what_others_run(pools: Pools) -> None:
     child = pools.enqueue("true", after=(job.id,))
     process = pools.foreground("--drain", "--count", "2")
     assert job.pid
-    until(lambda: "ready: 2 workers" in pools.log.read_text())
+    until(lambda: "ready, workers: 2" in pools.log.read_text())
     assert process.poll() is None
     job.let_go()
     assert process.wait(60) == 0
@@ -568,17 +568,24 @@ def test_a_corrupt_config_is_told_with_its_exit_code(pools: Pools) -> None:
     assert pools.home.config_path.read_text() == "{nonsense"
 
 
-def test_a_config_that_becomes_corrupt_does_not_end_a_running_pool(pools: Pools) -> None:
+def test_a_config_that_becomes_corrupt_keeps_no_running_pool_from_recovering_a_job(
+    pools: Pools,
+) -> None:
+    job = Gated(pools)
     pools.start()
     supervisor = pools.supervisor()
+    first, worker = job.pid, pools.worker_of(job.id)
+    job.forget_pid()
     pools.home.config_path.write_text("{nonsense")
     pools.home.config_path.chmod(0o600)
-    assert send(supervisor, signal.SIGUSR1)
-    log = pools.home.logs_path / "flam-worker.log"
-    until(lambda: "config.json" in log.read_text(), "a look at the config")
+    assert send(worker, signal.SIGKILL)
+    second = job.pid  # once it has begun again, in a worker that was forked since
+    assert pools.home.config_path.read_text() == "{nonsense"
     pools.home.config_path.unlink()
-    job = pools.enqueue("true")
-    pools.wait_for(job)
+    assert not lives(first)
+    assert lives(second)
+    job.let_go()
+    pools.wait_for(job.id)
     assert pools.supervisor() == supervisor
     assert presence(supervisor) is Presence.ALIVE
 
@@ -671,6 +678,21 @@ def test_the_version_is_said_on_standard_output() -> None:
     said = run("--version")
     assert (said.returncode, said.stdout) == (0, f"flam-worker {flam_worker.__version__}\n")
     assert said.stderr == ""
+
+
+def test_another_platform_is_refused_in_one_line_before_anything_of_it_is_needed() -> None:
+    text = """
+import argparse, json, os, runpy, sys
+sys.modules["fcntl"] = None
+sys.platform = "amiga"
+sys.argv[1:] = ["--help"]
+runpy.run_module("flam_worker", run_name="__main__")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "flam-worker: Flam runs on Linux and macOS, not on amiga.\n"
 
 
 def test_the_help_names_every_option() -> None:

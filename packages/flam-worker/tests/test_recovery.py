@@ -17,12 +17,13 @@ import pytest
 from children import Children, lives, number_in
 
 from flam_store import Claim, JobSpec, State, Store, open_store
+from flam_store.home import Home
 from flam_store.outcome import Completed, Result
 from flam_store.output import Logs
 from flam_store.testing.clock import FakeClock
 from flam_store.worker import ProcessId, Registration, Role, Turn
+from flam_worker import pool, tree
 from flam_worker import recovery as recovering
-from flam_worker import tree
 from flam_worker.environment import COOKIE, cookie
 from flam_worker.footprint import Footprint, last_step
 from flam_worker.identity import boot, born, host
@@ -329,6 +330,50 @@ def test_all_that_several_dead_workers_held_is_put_back(store: Store, recovery: 
     assert {store.job(f"j{n}").state for n in range(5)} == {State.FAILED}
 
 
+def several_lost(store: Store, count: int) -> list[Claim]:
+    claims: list[Claim] = []
+    for n in range(count):
+        register(store, dead_process(), f"w{n}")
+        store.enqueue(JobSpec(command="true", id=f"j{n}"))
+        claims += store.finish((), worker_id=f"w{n}", want=1).claims
+    return claims
+
+
+def test_the_processes_of_all_lost_jobs_have_one_time_of_grace_together(
+    store: Store, recovery: Recovery, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = several_lost(store, 3)
+    processes = [running_command(children, claim) for claim in claims]
+    graces: list[float] = []
+    end_all = tree.end_all
+
+    def counted(find: Any, grace: float, reap: Any) -> bool:
+        graces.append(grace)
+        return end_all(find, grace, reap)
+
+    monkeypatch.setattr(tree, "end_all", counted)
+    assert recovery.sweep(store) == 3
+    assert len(graces) == 1
+    assert [children.ended(process) for process in processes] == [-signal.SIGTERM] * 3
+
+
+def test_a_job_whose_processes_cannot_be_ended_keeps_no_other_from_being_put_back(
+    store: Store, recovery: Recovery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovering, "_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(tree, "_KILL_PATIENCE_SECONDS", 0.0)
+    stuck = several_lost(store, 3)[1]
+
+    def found(traces: tree.Traces) -> tree.Processes:
+        return {os.getpid(): "not its time"} if traces.cookie == cookie(stuck) else {}
+
+    monkeypatch.setattr(tree, "found_by", found)
+    assert recovery.sweep(store) == 2
+    states = [store.job(f"j{n}").state for n in range(3)]
+    assert states == [State.FAILED, State.PROCESSING, State.FAILED]
+    assert ids(store) == ["w1"]
+
+
 # A worker that lives
 
 
@@ -457,6 +502,44 @@ def test_a_worker_that_cannot_be_seen_is_recovered_after_its_lease_without_a_sig
     assert recovery.sweep(store) == 1
     assert state(store) == (State.FAILED, ["crashed"])
     assert lives(pid)
+
+
+def test_who_waits_for_a_holder_that_cannot_be_seen_waits_no_longer_than_its_lease(
+    store: Store, tmp_path: Path, steady: SteadyClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=lambda: steady.now))
+    holder = pool.Holder(Home(path=tmp_path), "j")
+    held(store, elsewhere())
+    store.cancel("j", by="me")
+    for _ in range(3):
+        holder.tell(store)
+        steady.advance(LEASE / 3)
+    holder.tell(store)
+    assert state(store) == (State.PROCESSING, ["running"])
+    steady.advance(LEASE / 3)
+    holder.tell(store)
+    assert store.job("j").state is State.CANCELLED
+
+
+def test_a_holder_is_told_at_once_and_then_now_and_again(
+    store: Store, tmp_path: Path, steady: SteadyClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=lambda: steady.now))
+
+    def send(process: ProcessId, number: int) -> bool:
+        told.append(number)
+        return True
+
+    monkeypatch.setattr(pool, "send", send)
+    holder = pool.Holder(Home(path=tmp_path), "j")
+    held(store, process_of(os.getpid()))
+    for _ in range(20):
+        holder.tell(store)
+    assert told == [signal.SIGUSR1]
+    steady.advance(timedelta(seconds=1))
+    holder.tell(store)
+    assert told == [signal.SIGUSR1] * 2
 
 
 # A result that came meanwhile

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,17 +10,21 @@ import pytest
 from children import Children
 from pools import Pools
 
-from flam_store import State
+from flam_store import State, Store
+from flam_store.config_file import read_config
+from flam_store.worker import Role, Stop
 from flam_worker import child, supervisor
+from flam_worker.recovery import Recovery
 from flam_worker.settings import Settings
 from flam_worker.supervisor import Supervisor
 
 
-def drained(pools: Pools, announced: list[tuple[int, ...]]) -> int:
+def drained(pools: Pools, announced: list[tuple[int, ...]], *, drain: bool = True) -> int:
     """Run a pool of two in this process until nothing is left to do; its exit code."""
     settings = Settings(
-        home=pools.home, store_url=pools.url, count=2, queues=None, drain=True, supervisor="s1"
-    )
+        home=pools.home, config=read_config(pools.home.config_path), store_url=pools.url,
+        count=2, queues=None, drain=drain, supervisor="s1",
+    )  # fmt: skip
     return Supervisor(settings, announced.append).run()
 
 
@@ -35,6 +40,57 @@ def test_a_supervisor_announces_its_workers_once(pools: Pools, children: Childre
     assert len(set(pids)) == 2
     assert pools.job(job).state is State.COMPLETED
     assert pools.records() == ()
+
+
+def test_a_worker_that_a_sweep_has_reaped_is_not_signalled(
+    pools: Pools, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    with pools.store():
+        pass  # makes it
+
+    def sweep(recovery: Recovery, store: Store) -> int:
+        looks.append(1)
+        workers = [each for each in store.workers() if each.role is Role.WORKER]
+        if len(looks) == 1:
+            store.request_stop([each.id for each in store.workers()], Stop.NOW)
+            os.kill(os.getpid(), signal.SIGUSR1)
+        elif len(looks) == 2:
+            for pid in [each.process.pid for each in workers]:
+                os.kill(pid, signal.SIGKILL)
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            recovery.reap()
+        return 0
+
+    def run() -> Any:
+        return drained(pools, [], drain=False), len(looks)
+
+    monkeypatch.setattr(Recovery, "sweep", sweep)
+    monkeypatch.setattr(supervisor, "_OBEY_SECONDS", 0.0)
+    code, times = children.fork(run).answer()
+    assert code == 0
+    assert times > 1
+    assert pools.records(Role.SUPERVISOR) == ()
+
+
+def test_its_workers_are_announced_before_the_first_sweep(
+    pools: Pools, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_READY_SECONDS", 60.0)
+    pools.enqueue("true")
+    announced: list[tuple[int, ...]] = []
+    known: list[int] = []
+
+    def sweep(recovery: Recovery, store: Store) -> int:
+        known.append(len(announced))
+        return 0
+
+    def run() -> Any:
+        monkeypatch.setattr(Recovery, "sweep", sweep)
+        drained(pools, announced)
+        return known
+
+    assert children.fork(run).answer()[0] == 1
 
 
 def test_a_fork_that_fails_is_tried_again_and_leaves_no_descriptor(

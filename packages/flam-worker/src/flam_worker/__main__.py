@@ -9,14 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from flam_store import open_store
-from flam_store.errors import FlamError
-from flam_store.exits import WRONG, exit_code
-from flam_store.home import Home, find_home, working_directory
-from flam_store.names import NAME_RULE, is_name, new_id
-from flam_store.text import one_line
-from flam_worker import __version__, journal
-from flam_worker.settings import Settings, store_url_of
+from flam_worker import __version__
 
 MOST_WORKERS = 256
 
@@ -52,7 +45,14 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     if sys.platform not in ("linux", "darwin"):
-        return _refuse("flam-worker runs on Linux and macOS.", WRONG)
+        problem = f"Flam runs on Linux and macOS, not on {sys.platform}."
+        print(f"flam-worker: {problem}", file=sys.stderr)
+        return 2
+    # Imported here and below, as elsewhere not even these can be.
+    from flam_store.errors import FlamError
+    from flam_store.exits import exit_code
+    from flam_worker import journal
+
     given = parser().parse_args(arguments)
     journal.begin()
     if given.ready_fd is not None and os.fork():
@@ -66,6 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    from flam_store import open_store
+    from flam_store.config_file import read_config
+    from flam_store.home import Home, find_home, working_directory
+    from flam_store.names import new_id
+    from flam_worker.settings import Settings, store_url_of
     from flam_worker.supervisor import Supervisor
 
     home = Home(path=find_home(flag=given.home, environ=os.environ, cwd=working_directory()))
@@ -73,6 +78,7 @@ def _run(given: argparse.Namespace) -> int:
     home.check()
     settings = Settings(
         home=home,
+        config=read_config(home.config_path),
         store_url=store_url_of(home, given.store_url),
         count=given.count,
         queues=tuple(dict.fromkeys(given.queue)) if given.queue else None,
@@ -80,7 +86,7 @@ def _run(given: argparse.Namespace) -> int:
         supervisor=new_id(),
         background=given.ready_fd is not None,
     )
-    open_store(settings.store_url, config=settings.config()).close()
+    open_store(settings.store_url, config=settings.config).close()
     return Supervisor(settings, lambda pids: _announce(given.ready_fd, pids)).run()
 
 
@@ -92,6 +98,8 @@ def _announce(fd: int | None, answer: tuple[int, ...] | int) -> None:
 
 
 def _refuse(problem: str, code: int) -> int:
+    from flam_store.text import one_line
+
     with suppress(OSError):  # the log's disk may be what is full
         print(f"flam-worker: {one_line(problem)}", file=sys.stderr, flush=True)
     return code
@@ -104,6 +112,8 @@ def _count(text: str) -> int:
 
 
 def _queue(text: str) -> str:
+    from flam_store.names import NAME_RULE, is_name
+
     if is_name(text):
         return text
     raise argparse.ArgumentTypeError(f"{text!r} is no valid name: {NAME_RULE}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from flam_store.output import Logs, cut_mark
@@ -13,7 +14,12 @@ from flam_worker.kernel import punch_hole
 log = logging.getLogger(__name__)
 
 _BLOCK = 4096
+_PIECE = 1 << 20
 _LOOK_LEAST_SECONDS, _LOOK_MOST_SECONDS = 0.01, 0.25
+
+
+def _nothing() -> None:
+    """Nothing has to be attended to."""
 
 
 class Capture:
@@ -53,52 +59,59 @@ class Capture:
                     self._hole_end = end
         self.look_at = time.monotonic() + self._pause
 
-    def finish(self) -> int:
+    def finish(self, meanwhile: Callable[[], None] = _nothing) -> int:
         """Close the file, with one line in place of what was cut; return how much was written.
 
+        A large output takes a while to copy: ``meanwhile`` is called after each piece.
         Where there is no room for that the file stays as it is: its job has ended all the same.
         """
         size = os.fstat(self.fd).st_size
         os.close(self.fd)
         if size > self._head + self._tail:
             try:
-                compact(str(self._path), size, self._head, self._tail)
+                compact(str(self._path), size, self._head, self._tail, meanwhile)
             except OSError as error:
                 log.warning("%s cannot be shortened: %s", self._path, error)
         return size
 
 
-def compact(path: str, size: int, head: int, tail: int) -> None:
+def compact(
+    path: str, size: int, head: int, tail: int, meanwhile: Callable[[], None] = _nothing
+) -> None:
     """Put a file of head, mark and tail in the place of one with a hole, at once."""
     shorter = f"{path}.short"
     try:
-        _write_short(path, shorter, size, head, tail)
+        _write_short(path, shorter, size, head, tail, meanwhile=meanwhile)
         os.rename(shorter, path)
-    except OSError:
+    finally:
         with suppress(OSError):
             os.unlink(shorter)
-        raise
 
 
-def _write_short(path: str, shorter: str, size: int, head: int, tail: int) -> None:
+def _write_short(
+    path: str, shorter: str, size: int, head: int, tail: int, *, meanwhile: Callable[[], None]
+) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with (
         open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as whole,
         open(os.open(shorter, flags, 0o600), "wb") as short,
     ):
-        _copy(whole.fileno(), short.fileno(), 0, head)
+        _copy(whole.fileno(), short.fileno(), 0, head, meanwhile)
         short.write(cut_mark(size - head - tail))
         short.flush()
-        _copy(whole.fileno(), short.fileno(), size - tail, tail)
+        _copy(whole.fileno(), short.fileno(), size - tail, tail, meanwhile)
 
 
-def _copy(source: int, target: int, offset: int, length: int) -> None:
+def _copy(
+    source: int, target: int, offset: int, length: int, meanwhile: Callable[[], None]
+) -> None:
     end = offset + length
     while offset < end:
-        piece = os.pread(source, min(end - offset, 1 << 20), offset)
+        piece = os.pread(source, min(end - offset, _PIECE), offset)
         if not piece:
             return
         offset += os.write(target, piece)
+        meanwhile()
 
 
 def _up(offset: int) -> int:

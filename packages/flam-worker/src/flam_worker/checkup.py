@@ -24,7 +24,7 @@ from flam_store.opening import database_exists, looking_at, without_password
 from flam_store.output import Logs
 from flam_store.strays import examine_output, mend_output
 from flam_worker import leftovers, muster
-from flam_worker.recovery import Recovery
+from flam_worker.pool import recovery
 
 _TROUBLES = (FlamError, OSError, ValueError, TypeError, OverflowError)
 """What a look or a step may meet in a queue that others have spoilt."""
@@ -98,10 +98,7 @@ def _recover(home: Home, store: Store) -> Iterator[Repair]:
     """What the next pool would do first."""
     logging.getLogger("flam_worker").addHandler(logging.NullHandler())
     before = {record.id for record in store.workers()}
-    recovery = Recovery(
-        logs=Logs(home.logs_path), run_folder=home.run_path, orphans=dict, reap=lambda: None
-    )
-    put_back = recovery.sweep(store)
+    put_back = recovery(home).sweep(store)
     gone = before - {record.id for record in store.workers()}
     if put_back:
         text = f"{counted(put_back, 'job')} of dead workers recorded as crashed, and put back"

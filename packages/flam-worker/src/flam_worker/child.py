@@ -87,7 +87,7 @@ def _live(settings: Settings, orders: int, ready: int) -> int:
     inbox = Inbox(Signals(), orders)
     try:
         with settings.open() as store:
-            worker = Worker(settings, settings.config(), store, inbox)
+            worker = Worker(settings, settings.config, store, inbox)
             worker.register()
             with suppress(BrokenPipeError):  # a dead supervisor is noticed by the other pipe
                 os.write(ready, _READY)

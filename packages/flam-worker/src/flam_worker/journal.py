@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from flam_store.text import one_line
@@ -36,9 +37,14 @@ def keep_short(path: Path) -> None:
         return
     older = path.with_suffix(".log.1")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with path.open("rb") as whole, open(os.open(older, flags, 0o600), "wb") as copy:
+    with (
+        suppress(OSError),  # on a full disk that part is lost, and room is made all the same
+        path.open("rb") as whole,
+        open(os.open(older, flags, 0o600), "wb") as copy,
+    ):
         copy.write(whole.read(found.st_size))
-    os.ftruncate(2, 0)
+    with suppress(OSError):
+        os.ftruncate(2, 0)
 
 
 def _is(found: os.stat_result, path: Path) -> bool:

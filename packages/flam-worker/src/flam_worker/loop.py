@@ -58,7 +58,7 @@ class Worker:
         self._store = store
         self._inbox = inbox
         self._logs = Logs(settings.home.logs_path)
-        self._environ = inherited(os.environ)
+        self._environ = inherited({**os.environ, "FLAM_HOME": str(settings.home.path)})
         self._stoppages = Stoppages()
         self._orders = Orders(known=True)
         self._renewed = time.monotonic()
@@ -168,7 +168,7 @@ class Worker:
         try:
             end = executor.run(command, capture, attention)
         finally:
-            output_bytes = capture.finish()
+            output_bytes = capture.finish(self._attend)
         self._hindered = isinstance(end, Hindered)
         return end, output_bytes
 

@@ -23,6 +23,7 @@ from flam_worker.identity import Presence, host, presence, send, usage
 from flam_worker.recovery import Recovery
 
 _STEP_SECONDS = 0.02
+_TELL_SECONDS = 1.0
 
 
 class PoolTimeout(FlamError):
@@ -33,7 +34,8 @@ class PoolTimeout(FlamError):
     def __init__(self, left: int, seconds: float) -> None:
         self.left = left
         self.seconds = seconds
-        super().__init__(f"{left} workers are still running after {seconds:g} s.")
+        workers = "1 worker is" if left == 1 else f"{left} workers are"
+        super().__init__(f"{workers} still running after {seconds:g} s.")
 
 
 class PoolNotStarted(FlamError):
@@ -153,24 +155,43 @@ def stop_pools(store: Store, *, now: bool, timeout_seconds: float | None) -> int
     return len(stopped)
 
 
-def tell_holder(home: Home, store: Store, job_id: str) -> None:
-    """See to it that the worker that holds the job looks at its orders now.
+class Holder:
+    """Whoever holds a job, for one who waits until it is let go of.
 
-    If that worker went away, and nobody else has seen to it, its job is recovered here.
+    There is one for the whole wait: that a worker which cannot be seen from here has fallen
+    silent shows only to who has watched it for its lease.
     """
-    workers = {record.id: record for record in store.workers()}
-    for claim in store.running():
-        if claim.job.id == job_id:
-            holder = workers.get(claim.worker)
-            if holder is None or not send(holder.process, signal.SIGUSR1):
-                recovery(home).sweep(store)
+
+    def __init__(self, home: Home, job_id: str) -> None:
+        self._job_id = job_id
+        self._recovery = recovery(home)
+        self._met: tuple[str, Presence] | None = None
+        self._again_at = 0.0
+
+    def tell(self, store: Store) -> None:
+        """See to it that it looks at its orders: at once when it is another, or now and then.
+
+        If it went away, and nobody else has seen to it, its job is recovered here.
+        """
+        for claim in store.running():
+            if claim.job.id == self._job_id:
+                self._tell(store, claim.worker)
+
+    def _tell(self, store: Store, worker_id: str) -> None:
+        process = {record.id: record.process for record in store.workers()}.get(worker_id)
+        met = worker_id, Presence.GONE if process is None else presence(process)
+        if met == self._met and time.monotonic() < self._again_at:
+            return
+        self._met, self._again_at = met, time.monotonic() + _TELL_SECONDS
+        if process is None or not send(process, signal.SIGUSR1):
+            self._recovery.sweep(store)
 
 
 def recovery(home: Home) -> Recovery:
     """Recovery from outside of any pool."""
     return Recovery(
         logs=Logs(home.logs_path),
-        run_folder=home.path / "run",
+        run_folder=home.run_path,
         orphans=dict,
         reap=lambda: None,
     )

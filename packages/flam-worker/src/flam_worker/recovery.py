@@ -87,6 +87,15 @@ class Stoppages:
         return sum(_kill(process, "it was stopped, and the store busy") for process in overdue)
 
 
+@attrs.frozen
+class _Lost:
+    """A claim whose worker went away: how, and what its processes can be known by."""
+
+    claim: Claim
+    how: str
+    traces: tree.Traces
+
+
 @attrs.define(kw_only=True)
 class Recovery:
     """Watches the other workers of a store and recovers those that went away.
@@ -110,12 +119,14 @@ class Recovery:
             {each.id: (each.heartbeat_at, each.lease) for each in records}
         )
         left = {each.id: how for each in records if (how := _left(each, overdue))}
-        put_back = 0
-        for claim in running:
-            if claim.worker in left:
-                put_back += self._recover(store, claim, left[claim.worker], known[claim.worker])
-            elif claim.worker not in known:
-                put_back += self._recover(store, claim, "its worker is not known", None)
+        put_back = self._recover(
+            store,
+            [
+                _Lost(claim, how, self._traces(claim, known.get(claim.worker)))
+                for claim in running
+                if (how := left.get(claim.worker) or _unknown(claim, known))
+            ],
+        )
         if left:
             self._forget(store, left)
         return put_back
@@ -129,33 +140,55 @@ class Recovery:
                 footprint.erase(self.run_folder, worker_id)
             footprint.erase(self.run_folder, f"{worker_id}{HEIR}")
 
-    def _recover(self, store: Store, claim: Claim, how: str, worker: WorkerRecord | None) -> int:
-        if not self._end_tree(claim, worker):
-            log.error(
-                "job %s: processes of attempt %s cannot be ended", claim.job.id, claim.attempt
-            )
-            return 0
-        outcome = decide(Crashed(how), claim.job, 0.0)
+    def _recover(self, store: Store, lost: Collection[_Lost]) -> int:
+        """Record each as crashed whose processes are gone; return how many were put back."""
+        return sum(self._put_back(store, each) for each in self._ended(lost))
+
+    def _ended(self, lost: Collection[_Lost]) -> Collection[_Lost]:
+        """End the processes of all in one time of grace; return those of which none is left."""
+        everyone = [each.traces for each in lost]
+        if not lost or tree.end_all(lambda: self._found(everyone), _GRACE_SECONDS, self.reap):
+            return lost
+        gone = []
+        for each in lost:
+            # Twice, as one look may miss what is just being started.
+            if any(self._found([each.traces]) for _ in range(2)):
+                log.error("job %s: processes of attempt %s cannot be ended",
+                          each.claim.job.id, each.claim.attempt)  # fmt: skip
+            else:
+                gone.append(each)
+        return gone
+
+    def _found(self, everyone: Iterable[tree.Traces]) -> tree.Processes:
+        """What is left of these, and orphans, which may be of any of them."""
+        found = self.orphans()
+        for traces in everyone:
+            found = found | tree.found_by(traces)
+        return found
+
+    def _put_back(self, store: Store, lost: _Lost) -> int:
+        claim = lost.claim
+        outcome = decide(Crashed(lost.how), claim.job, 0.0)
         result = Result(seq=claim.job.seq, attempt=claim.attempt, outcome=outcome)
-        turn = store.finish([result], worker_id=claim.worker)
-        if turn.refused:
+        if store.finish([result], worker_id=claim.worker).refused:
             return 0
-        log.warning("job %s: attempt %s crashed: %s", claim.job.id, claim.attempt, how)
+        log.warning("job %s: attempt %s crashed: %s", claim.job.id, claim.attempt, lost.how)
         return 1
 
-    def _end_tree(self, claim: Claim, worker: WorkerRecord | None) -> bool:
+    def _traces(self, claim: Claim, worker: WorkerRecord | None) -> tree.Traces:
         step = footprint.last_step(self.run_folder, claim.worker)
         ours = step is not None and (step.seq, step.attempt) == (claim.job.seq, claim.attempt)
         # After a reboot the same pid, born as long after it, may be anybody's.
         means_the_same = worker is not None and is_of_this_boot(worker.process)
-        traces = tree.Traces(
+        return tree.Traces(
             cookie=cookie(claim),
             log=os.path.realpath(self.logs.path_of(claim.job.seq, claim.attempt)),
             leader=step if ours and means_the_same else None,
         )
-        return tree.end_all(
-            lambda: tree.found_by(traces) | self.orphans(), _GRACE_SECONDS, self.reap
-        )
+
+
+def _unknown(claim: Claim, known: Collection[str]) -> str | None:
+    return None if claim.worker in known else "its worker is not known"
 
 
 def _left(record: WorkerRecord, overdue: Collection[str]) -> str | None:

@@ -20,9 +20,12 @@ class Settings:
     """``queues`` None: all of them. ``supervisor`` is the id of the pool's supervisor.
 
     A pool in the ``background`` has nobody who would start it again should its supervisor die.
+    ``config`` is as the pool found it when it began: what becomes of the file afterwards must
+    not keep a running pool from recovering jobs.
     """
 
     home: Home
+    config: Config
     store_url: str
     count: int
     queues: tuple[str, ...] | None
@@ -35,14 +38,11 @@ class Settings:
         """Where each worker notes which process it started last."""
         return self.home.run_path
 
-    def config(self) -> Config:
-        return read_config(self.home.config_path)
-
     def open(self, *, patience: timedelta | None = None) -> Store:
         """The pool's store. StoreLost when it was taken away: a worker makes no new one."""
         if not database_exists(self.store_url):
             raise StoreLost(self.store_url.rpartition("@")[2], "is gone.")
-        return open_store(self.store_url, config=self.config(), patience=patience)
+        return open_store(self.store_url, config=self.config, patience=patience)
 
 
 def store_url_of(home: Home, given: str | None) -> str:

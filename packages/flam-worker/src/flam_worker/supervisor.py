@@ -29,9 +29,13 @@ from flam_worker.signals import Signals
 log = logging.getLogger(__name__)
 
 _LIVED_SECONDS = 10.0
+_READY_FAILURES = 3
 _MOST_RESTART_DELAY_SECONDS = 30.0
 _OBEY_SECONDS = 20.0
 """How long a worker may take to end its command and leave when it has to stop at once."""
+
+_READY_SECONDS = 1.0
+"""How long the first sweep waits for the workers to be ready: it may take far longer itself."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
@@ -53,9 +57,21 @@ class _Slot:
             if self.child.ready:
                 self.ready_pid = self.child.pid
 
-    def put_off(self, lived_seconds: float) -> None:
-        """Have it filled again: at once, or after a pause that grows with failures in a row."""
-        self.failures = 0 if lived_seconds > _LIVED_SECONDS else self.failures + 1
+    def put_off(self, child: Child) -> None:
+        """Have it filled again: at once, or after a pause that grows with failures in a row.
+
+        A worker that had been ready did start; after those the pause stays below a second.
+        """
+        lived = time.monotonic() - child.started > _LIVED_SECONDS
+        most = _READY_FAILURES if child.ready else self.failures + 1
+        self._pause(0 if lived else min(self.failures + 1, most))
+
+    def put_off_unstarted(self) -> None:
+        """The same when no worker could be forked at all."""
+        self._pause(self.failures + 1)
+
+    def _pause(self, failures: int) -> None:
+        self.failures = failures
         delay = 0.0 if self.failures <= 1 else 0.1 * 2.0 ** min(self.failures, 16)
         self.restart_at = time.monotonic() + min(delay, _MOST_RESTART_DELAY_SECONDS)
 
@@ -69,7 +85,7 @@ class Supervisor:
     def __init__(self, settings: Settings, on_ready: Callable[[tuple[int, ...]], None]) -> None:
         self._settings = settings
         self._on_ready: Callable[[tuple[int, ...]], None] | None = on_ready
-        self._config = settings.config()
+        self._config = settings.config
         self._signals = Signals()
         self._slots = [_Slot() for _ in range(settings.count)]
         self._recovery = Recovery(
@@ -82,7 +98,7 @@ class Supervisor:
         self._ended: dict[int, int] = {}
         self._stop: Stop | None = None
         self._escalate_at = float("inf")
-        self._look_at = 0.0
+        self._look_at = time.monotonic() + _READY_SECONDS
         self._exit_code = 0
 
     def run(self) -> int:
@@ -103,6 +119,7 @@ class Supervisor:
         self._announce()
         if time.monotonic() >= self._look_at or self._signals.take(signal.SIGUSR1):
             self._look_after()
+            self._note_the_dead()  # a sweep reaps, and what is reaped must not be signalled
         self._obey()
         if self._is_over():
             return
@@ -126,7 +143,7 @@ class Supervisor:
             slot.child = fork_worker(self._settings, siblings)
         except OSError as error:
             log.error("no worker can be started now: %s", error)
-            slot.put_off(0.0)
+            slot.put_off_unstarted()
 
     def _announce(self) -> None:
         for slot in self._slots:
@@ -135,7 +152,8 @@ class Supervisor:
         if self._on_ready and len(pids) == len(self._slots):
             self._on_ready(pids)
             self._on_ready = None
-            log.info("ready: %s workers", len(pids))
+            self._look_at = 0.0
+            log.info("ready, workers: %s", len(pids))
 
     def _sleep(self) -> None:
         poller = select.poll()
@@ -182,7 +200,7 @@ class Supervisor:
         if self._on_ready and code > 0:
             self._exit_code = code
             self._ask(Stop.GRACEFUL)
-        slot.put_off(time.monotonic() - child.started)
+        slot.put_off(child)
         self._look_at = 0.0
 
     def _obey(self) -> None:

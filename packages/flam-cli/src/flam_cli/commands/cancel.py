@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from flam_cli.options import Json, call_of
 from flam_cli.place import Place, made
 from flam_cli.root import examples, new_app
 from flam_cli.several import print_states, try_each
+from flam_cli.whoami import whoami
 from flam_store.errors import WrongState
 from flam_store.job import Job
 from flam_store.state import FINISHED, State
@@ -51,20 +51,10 @@ def _cancelled(place: Place, store: Store, job_id: str) -> Job:
 
 def _ended(place: Place, store: Store, job_id: str) -> Job:
     """The job when its worker has let go of it."""
-    from flam_worker.pool import tell_holder
+    from flam_worker.pool import Holder
 
+    holder = Holder(place.home, job_id)
     while (job := store.job(job_id)).state is State.PROCESSING:
-        tell_holder(place.home, store, job_id)
+        holder.tell(store)
         time.sleep(_STEP_SECONDS)
     return job
-
-
-def whoami() -> str:
-    """The user and the host, for others to see."""
-    import pwd
-
-    try:
-        name = pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        name = f"uid {os.geteuid()}"
-    return f"{name}@{os.uname().nodename}"

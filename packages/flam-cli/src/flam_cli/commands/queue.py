@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from flam_cli.commands.cancel import whoami
 from flam_cli.errors import UsageError
 from flam_cli.options import Call, Json, call_of, queue_name
 from flam_cli.place import existing, made
 from flam_cli.render import human, machine
 from flam_cli.render.overview import print_queues, queue_line
 from flam_cli.root import examples, new_app
+from flam_cli.whoami import whoami
 from flam_store import shapes
 from flam_store.overview import QueueInfo
 
