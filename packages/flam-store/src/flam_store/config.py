@@ -1,7 +1,7 @@
 """The configuration: its keys, their types, bounds and defaults.
 
 Every command and every worker imports this module, so it stands on attrs alone: nine keys do
-not pay for the import of a converter (10 ms).
+not pay for the import of a converter.
 """
 
 from __future__ import annotations
