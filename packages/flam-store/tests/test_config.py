@@ -179,8 +179,14 @@ def test_a_number_is_kept_within_its_bounds(
             BOUNDS[key].check(wrong)
 
 
-def test_every_key_but_the_url_has_bounds() -> None:
-    assert {*BOUNDS, "store_url"} == set(KEYS)
+def test_every_key_but_the_url_and_the_commands_has_bounds() -> None:
+    assert {*BOUNDS, "store_url", "on_success", "on_failure", "on_dead"} == set(KEYS)
+
+
+@pytest.mark.parametrize("command", ["", "  ", "a\0b", "\ud800", 1, True, [], "x" * 16_385])
+def test_what_is_no_command_is_refused(command: str) -> None:
+    with pytest.raises(ConfigError, match="on_dead: "):
+        Config(on_dead=command)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from flam_store.testing.given import (
 JOB = [
     "id", "command", "state", "queue", "priority", "attempts", "max_retries", "created_at",
     "updated_at", "run_at", "exit_code", "error", "args", "backoff_base", "backoff_max",
-    "backoff_jitter", "timeout", "cwd", "env", "stdin_bytes", "after", "unique_key", "labels",
+    "backoff_jitter", "timeout", "cwd", "env", "stdin_bytes", "after", "after_policy", "unique_key",
+    "labels", "success_codes", "no_retry_on", "on_success", "on_failure", "on_dead",
 ]  # fmt: skip
 ATTEMPT = [
     "attempt", "state", "worker", "started_at", "finished_at", "exit_code", "signal", "cause",

@@ -151,8 +151,14 @@ WRONG_TYPES: dict[str, list[object]] = {
     "env": ["A=1", [], 1, {"A": 1}, {"A": True}, {"A": {}}],
     "stdin": [1, True, []],
     "after": ["a", {}, 1, [1], [True], [["a"]]],
+    "after_policy": [1, True, [], {}],
     "unique_key": [1, True, []],
     "labels": ["a", [], {"a": 1}, {"a": []}],
+    "success_codes": [0, "0", {}, ["0"], [True], [0.0]],
+    "no_retry_on": [2, "2", {}, ["2"], [True], [[2]]],
+    "on_success": [1, True, [], ["true"], {}],
+    "on_failure": [1, True, [], ["true"], {}],
+    "on_dead": [1, True, [], ["true"], {}],
 }
 each_wrong_type = [(field, value) for field, values in WRONG_TYPES.items() for value in values]
 
@@ -230,6 +236,13 @@ WRONG_VALUES: list[tuple[str, object, str]] = [
     ("stdin", "\udfff", "surrogate"),
     ("after", ["a", "a"], "twice"),
     ("after", ["not an id"], "letters"),
+    ("after_policy", "some", "all or any"),
+    ("success_codes", [], "empty"),
+    ("success_codes", [256], "from 0"),
+    ("no_retry_on", [-1], "from 0"),
+    ("no_retry_on", [0], "success"),
+    ("on_success", "", "empty"),
+    ("on_dead", "x" * 131_072, "131,071"),
     ("unique_key", "", "200"),
     ("unique_key", "x" * 201, "200"),
     ("unique_key", "\u20ac" * 67, "200"),

@@ -48,6 +48,9 @@ BOUNDS: Mapping[str, Bounds] = {
     # A heartbeat is a third of a lease; jobs of a dead host wait as long as one lasts.
     "lease_seconds": _seconds(3, 86_400),
     "shutdown_grace": _seconds(0),
+    "keep_completed": _seconds(0),
+    "keep_dead": _seconds(0),
+    "priority_ageing": _seconds(0.001),
 }
 """What each key with a number allows. A job's spec has the same bounds for the same names."""
 

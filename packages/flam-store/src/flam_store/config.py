@@ -14,6 +14,7 @@ from flam_store.errors import ConfigError
 Value = int | float | str | None
 
 _LONGEST_URL = 4096
+_LONGEST_COMMAND = 16_384
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +37,18 @@ class Config:
     """Seconds after which a silent worker's job is somebody else's."""
     shutdown_grace: float = 30
     """Seconds that running jobs have to finish when the pool is stopped."""
+    keep_completed: float | None = None
+    """Seconds for which completed jobs are kept after their end; None: until they are purged."""
+    keep_dead: float | None = None
+    """The same for dead letters."""
+    priority_ageing: float | None = None
+    """Seconds of waiting that count as one level of priority; None: waiting changes nothing."""
+    on_success: str | None = None
+    """A shell command that is run, as a job of its own, after a job's success."""
+    on_failure: str | None = None
+    """The same after every attempt that has failed."""
+    on_dead: str | None = None
+    """The same when a job has become a dead letter."""
     store_url: str | None = attrs.field(default=None, repr=False)
     """Where the jobs are; None: in the data directory. It may hold a password."""
 
@@ -47,7 +60,11 @@ class Config:
 KEYS = tuple(field.name for field in attrs.fields(Config))
 """The names of all keys, in the order in which they are shown."""
 
-OPTIONAL = frozenset({"timeout", "store_url"})
+OPTIONAL = frozenset(
+    {"timeout", "keep_completed", "keep_dead", "priority_ageing",
+     "on_success", "on_failure", "on_dead", "store_url"}
+)  # fmt: skip
+_COMMANDS = frozenset({"on_success", "on_failure", "on_dead"})
 
 
 def key_named(text: str) -> str:
@@ -63,10 +80,23 @@ def check_value(key: str, value: object) -> None:
     if value is None and key in OPTIONAL:
         return
     try:
-        check = BOUNDS[key].check if key in BOUNDS else _check_url
-        check(value)
+        if key in BOUNDS:
+            BOUNDS[key].check(value)
+        elif key in _COMMANDS:
+            _check_command(value)
+        else:
+            _check_url(value)
     except ValueError as error:
         raise ConfigError(str(error), key=key) from None
+
+
+def _check_command(value: object) -> None:
+    if type(value) is not str or not value.strip() or "\0" in value:
+        raise ValueError("must be a shell command or null")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("contains a lone surrogate, which is no character")
+    if len(value.encode()) > _LONGEST_COMMAND:
+        raise ValueError(f"must have at most {_LONGEST_COMMAND:,} bytes")
 
 
 def _check_url(value: object) -> None:

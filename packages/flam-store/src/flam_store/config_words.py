@@ -56,5 +56,11 @@ _READERS: Mapping[str, Callable[[str], Value]] = {
     "log_max_bytes": _read_size,
     "lease_seconds": _read_seconds,
     "shutdown_grace": _read_seconds,
+    "keep_completed": _read_seconds,
+    "keep_dead": _read_seconds,
+    "priority_ageing": _read_seconds,
+    "on_success": str,
+    "on_failure": str,
+    "on_dead": str,
     "store_url": str,
 }

@@ -24,6 +24,13 @@ class JobSpec:
     and at most one of ``run_at`` (aware) and ``delay`` (from the moment it is stored).
     None in a retry, backoff or timeout field means the store's configuration at that moment;
     ``backoff_max`` is in seconds. ``cwd`` None means the worker's directory.
+
+    ``after_policy`` is ``"all"`` (start when every job of ``after`` is completed) or ``"any"``
+    (when every one has ended, however). ``success_codes`` are the exit codes that mean success,
+    None for 0 alone; one of ``no_retry_on`` makes the job a dead letter at once. ``on_success``,
+    ``on_failure`` and ``on_dead`` are shell commands, each run as a job of its own: after the
+    success, after every attempt that failed, when the job has become a dead letter. None means
+    the store's configuration at that moment.
     """
 
     command: str | None = attrs.field(default=None, validator=rules.command)
@@ -42,8 +49,14 @@ class JobSpec:
     env: Mapping[str, str] = attrs.field(factory=dict, validator=rules.env, repr=False)
     stdin: str | None = attrs.field(default=None, validator=rules.text, repr=False)
     after: tuple[str, ...] = attrs.field(default=(), validator=rules.after)
+    after_policy: str = attrs.field(default="all", validator=rules.after_policy)
     unique_key: str | None = attrs.field(default=None, validator=rules.unique_key)
     labels: Mapping[str, str] = attrs.field(factory=dict, validator=rules.labels)
+    success_codes: tuple[int, ...] | None = attrs.field(default=None, validator=rules.exit_codes)
+    no_retry_on: tuple[int, ...] = attrs.field(default=(), validator=rules.exit_codes)
+    on_success: str | None = attrs.field(default=None, validator=rules.command)
+    on_failure: str | None = attrs.field(default=None, validator=rules.command)
+    on_dead: str | None = attrs.field(default=None, validator=rules.command)
 
     def __attrs_post_init__(self) -> None:
         if (self.command is None) == (self.args is None):
@@ -53,6 +66,8 @@ class JobSpec:
             raise SpecError("give one of run_at and delay, not both", field="delay")
         if self.id is not None and self.id in self.after:
             raise SpecError("a job cannot wait for itself", field="after")
+        if both := set(self.no_retry_on).intersection(self.success_codes or (0,)):
+            raise SpecError(f"names {min(both)}, which is a success", field="no_retry_on")
 
     def named(self) -> JobSpec:
         """The same spec with an id of its own: the one given, or a new UUID."""
@@ -93,8 +108,14 @@ class Job:
     env: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     stdin: str | None = attrs.field(default=None, repr=False)
     after: tuple[str, ...] = ()
+    after_policy: str = "all"
     unique_key: str | None = None
     labels: Mapping[str, str] = attrs.field(factory=dict)
+    success_codes: tuple[int, ...] = (0,)
+    no_retry_on: tuple[int, ...] = ()
+    on_success: str | None = None
+    on_failure: str | None = None
+    on_dead: str | None = None
 
     @property
     def command_line(self) -> str:
@@ -130,11 +151,18 @@ class Claim:
 
 @attrs.frozen(kw_only=True)
 class JobFilter:
-    """Which jobs: each field that is not empty narrows. ``labels`` must all match."""
+    """Which jobs: each field that is not empty narrows. ``labels`` must all match.
+
+    ``since`` is the earliest time of enqueueing, ``command`` a piece of the command line in
+    whatever letter case, ``failed_with`` the exit code of the latest attempt.
+    """
 
     states: tuple[State, ...] = ()
     queue: str | None = None
     labels: Mapping[str, str] = attrs.field(factory=dict)
+    since: datetime | None = None
+    command: str | None = None
+    failed_with: int | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_ARGUMENT_BYTES = 131_071
 """Linux refuses a longer argument or environment string (MAX_ARG_STRLEN, with its NUL)."""
 
+AFTER_POLICIES = ("all", "any")
 MAX_KEY_BYTES = 200
 MAX_LABEL_BYTES = 1_000
 RESERVED_ENV = frozenset({"FLAM_JOB_ID", "FLAM_ATTEMPT", "FLAM_QUEUE", "FLAM_COOKIE"})
@@ -128,6 +129,22 @@ def after(_: object, field: Field, value: Any) -> None:
         _name(field.name, item)
     if len(set(value)) != len(value):
         raise SpecError("names a job twice", field=field.name)
+
+
+def after_policy(_: object, field: Field, value: Any) -> None:
+    if value not in AFTER_POLICIES:
+        raise SpecError(f"must be {' or '.join(AFTER_POLICIES)}", field=field.name)
+
+
+def exit_codes(_: object, field: Field, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, tuple):
+        raise SpecError("must be an array of exit codes", field=field.name)
+    for item in value:
+        _integer(field.name, item, 0, 255)
+    if not value and field.default is None:
+        raise SpecError("is empty, so that nothing would be a success", field=field.name)
 
 
 def unique_key(_: object, field: Field, value: Any) -> None:

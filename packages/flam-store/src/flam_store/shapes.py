@@ -48,8 +48,14 @@ def job(value: Job) -> Shape:
         "env": mask_env(value.env),
         "stdin_bytes": None if value.stdin is None else len(value.stdin.encode()),
         "after": list(value.after),
+        "after_policy": value.after_policy,
         "unique_key": value.unique_key,
         "labels": dict(value.labels),
+        "success_codes": list(value.success_codes),
+        "no_retry_on": list(value.no_retry_on),
+        "on_success": value.on_success,
+        "on_failure": value.on_failure,
+        "on_dead": value.on_dead,
     }
 
 

@@ -15,6 +15,12 @@ from flam_store.worker import ProcessId, Role, Stop, WorkerRecord
 
 Row = Sequence[Any]
 
+_RARE = ("args", "cwd", "stdin", "after_policy", "success_codes", "no_retry_on")
+_HOOKS = ("on_success", "on_failure", "on_dead")
+_PLAIN = {"after_policy": "all", "no_retry_on": ()}
+"""Options of a spec that are no columns, those that the configuration may give, and what the
+first ones are when nobody has said anything."""
+
 _OPTIONS, _TIMES = 6, (14, 15, 16)
 """Where these stand in a row of ``job_rows``."""
 
@@ -53,7 +59,7 @@ def job_row(spec: JobSpec, config: Config, *, seq: int, now: int, state: State) 
         _timeout(config) if timeout is None else span(timeout),
         spec.unique_key,
         spec.command,
-        _options(spec),
+        _options(spec, config),
     )
 
 
@@ -67,17 +73,20 @@ def _timeout(config: Config) -> int | None:
     return None if config.timeout is None else max(1, round(config.timeout * 1000))
 
 
-def _options(spec: JobSpec) -> str | None:
+def _options(spec: JobSpec, config: Config) -> str | None:
     """What few jobs have, in one column; None when this one has nothing of it."""
-    options: dict[str, object] = {}
-    if spec.args is not None:
-        options["args"] = spec.args
-    if spec.cwd is not None:
-        options["cwd"] = spec.cwd
+    options: dict[str, object] = {
+        name: value
+        for name in _RARE
+        if (value := getattr(spec, name)) is not None and value != _PLAIN.get(name)
+    }
     if spec.env:
         options["env"] = dict(spec.env)
-    if spec.stdin is not None:
-        options["stdin"] = spec.stdin
+    for name in _HOOKS:
+        hook = getattr(spec, name)
+        hook = getattr(config, name) if hook is None else hook
+        if hook is not None:
+            options[name] = hook
     return packed(options) if options else None
 
 
@@ -112,8 +121,14 @@ def job(row: Row) -> Job:
         env=rare.get("env", {}),
         stdin=rare.get("stdin"),
         after=() if after == "[]" else tuple(json.loads(after)),
+        after_policy=rare.get("after_policy", "all"),
         unique_key=unique_key,
         labels={} if labels == "{}" else json.loads(labels),
+        success_codes=tuple(rare.get("success_codes", (0,))),
+        no_retry_on=tuple(rare.get("no_retry_on", ())),
+        on_success=rare.get("on_success"),
+        on_failure=rare.get("on_failure"),
+        on_dead=rare.get("on_dead"),
     )
 
 
@@ -122,10 +137,13 @@ def rare_options(options: str | None) -> dict[str, Any]:
     rare = json.loads(options) if options else {}
     if not isinstance(rare, dict):
         raise TypeError("its options are no object")
-    texts = [rare.get("cwd", ""), rare.get("stdin", ""), *rare.get("args", ())]
-    texts += rare.get("env", {}).values()
+    texts = [rare.get(name, "") for name in ("cwd", "stdin", "after_policy", *_HOOKS)]
+    texts += [*rare.get("args", ()), *rare.get("env", {}).values()]
     if not all(type(text) is str for text in texts):
         raise TypeError("its options are no texts")
+    codes = [*rare.get("success_codes", ()), *rare.get("no_retry_on", ())]
+    if not all(type(code) is int for code in codes):
+        raise TypeError("its exit codes are no numbers")
     return rare
 
 

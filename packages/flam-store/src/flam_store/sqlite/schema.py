@@ -13,7 +13,7 @@ from flam_store.sqlite.queries import SQL, packaged_text
 APPLICATION_ID: Final = 0x464C414D
 """``FLAM`` in the header of every database of ours (``PRAGMA application_id``)."""
 
-_FILES: Final = ("0001_queue.sql",)
+_FILES: Final = ("0001_queue.sql", "0002_schedules.sql")
 KNOWN: Final = len(_FILES)
 
 

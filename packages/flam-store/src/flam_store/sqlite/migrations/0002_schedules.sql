@@ -1,0 +1,32 @@
+-- kind: transaction
+-- phase: before
+
+-- With any_end a child waits for its parents' ends, whatever they are, and not for their success.
+ALTER TABLE dependencies ADD COLUMN any_end INTEGER NOT NULL DEFAULT 0 CHECK (any_end IN (0, 1));
+
+-- next_at is the tick to come, NULL when there is none: whoever moves it on enqueues its job.
+CREATE TABLE schedules (
+    name       TEXT PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 200),
+    cron       TEXT NOT NULL,
+    timezone   TEXT NOT NULL,
+    overlap    TEXT NOT NULL CHECK (overlap IN ('allow', 'skip')),
+    catch_up   TEXT NOT NULL CHECK (catch_up IN ('none', 'last')),
+    spec       TEXT NOT NULL CHECK (json_valid(spec)),
+    created_at INTEGER NOT NULL,
+    paused_at  INTEGER,
+    paused_by  TEXT,
+    next_at    INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX schedules_due ON schedules (next_at) WHERE paused_at IS NULL;
+
+-- What became of a tick: its job, or the reason why there is none.
+CREATE TABLE ticks (
+    schedule TEXT NOT NULL REFERENCES schedules (name) ON DELETE CASCADE,
+    tick_at  INTEGER NOT NULL,
+    seq      INTEGER,
+    job_id   TEXT,
+    skipped  TEXT,
+    PRIMARY KEY (schedule, tick_at),
+    CHECK ((job_id IS NULL) <> (skipped IS NULL))
+) STRICT, WITHOUT ROWID;
