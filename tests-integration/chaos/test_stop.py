@@ -78,6 +78,23 @@ def test_a_stopped_enqueue_that_holds_the_gate_costs_time_and_nothing_else(chaos
     assert all(len(every) == 1 for every in chaos.attempts().values())
 
 
+def test_ctrl_z_inside_the_gate_stops_an_enqueue_only_when_it_has_left(chaos: Chaos) -> None:
+    chaos.asked.add("held")
+    holder = chaos.spawn(
+        "queuectl", "enqueue", "--id", "held", "--", *chaos.witness(),
+        faults="committing=delay:1:2", process_group=0,
+    )  # fmt: skip
+    until(lambda: chaos.faults()["committing delay"], "it is inside the gate")
+    holder.process.send(signal.SIGTSTP)
+    chaos.enqueue("other")
+    until(lambda: holder.process.stopped, "it has stopped outside the gate")
+    holder.process.send(signal.SIGCONT)
+    assert holder.exit_code() == 0
+    chaos.acknowledged.add("held")
+    chaos.start(1)
+    chaos.conclude()
+
+
 @pytest.mark.chaos
 def test_workers_stopped_for_about_a_lease_are_themselves_again_or_gone(chaos: Chaos) -> None:
     chaos.start(4)

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from flam_store.errors import StoreBusy, StoreError
+
+_STOPS = frozenset({signal.SIGTSTP})
 
 _COUNT = 8
 """The gate's file holds one number of this many bytes: changes since the last checkpoint."""
@@ -31,14 +34,20 @@ class Gate:
 
     @contextmanager
     def held(self, patience_seconds: float) -> Iterator[None]:
-        """Hold the gate. StoreBusy when it does not open within ``patience_seconds``."""
+        """Hold the gate. StoreBusy when it does not open within ``patience_seconds``.
+
+        Ctrl-Z in a terminal stops this thread's process only when the gate is open again:
+        inside, it would keep everybody from writing until somebody says ``fg``.
+        """
         fd = self._enter(patience_seconds)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         try:
             yield
         finally:
             fcntl.flock(fd, fcntl.LOCK_UN)
             if fd != self._fd:
                 os.close(fd)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def count(self, changes: int) -> int:
         """Add to the number of changes since the last checkpoint; return it. Held only.
