@@ -1,4 +1,4 @@
-"""The README's tour, typed as it stands there: what it shows is what comes out."""
+"""The tours of the READMEs, typed as they stand there: what they show is what comes out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
+import pytest
 from conftest import PATIENCE_SECONDS, SCRIPTS, Flam
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+TOURS = ("README.md", "packages/flam-cli/README.md")
 LOOKING = re.compile(r"queuectl (--json )?(status|list|show|logs|worker list|dlq list)")
 
 VARYING = (
@@ -34,8 +36,9 @@ class Step:
     shown: str
 
 
-def steps() -> Iterator[Step]:
-    for block in re.findall(r"```console\n(.*?)```", README.read_text("utf-8"), re.DOTALL):
+def steps(document: str) -> Iterator[Step]:
+    text = (ROOT / document).read_text("utf-8")
+    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
             yield Step(command, shown)
@@ -84,23 +87,30 @@ class Typist:
             seen = self.type(step.command)
 
 
-def test_the_tour_shows_what_comes_out(flam: Flam, tmp_path: Path) -> None:
+@pytest.mark.parametrize("document", TOURS)
+def test_a_tour_shows_what_comes_out(flam: Flam, tmp_path: Path, document: str) -> None:
     place = tmp_path / "project"
     place.mkdir()
     path = f"{SCRIPTS}:{os.environ['PATH']}"
     typist = Typist(place, {**flam.environ, "PATH": path, "HOME": str(tmp_path)})
-    tour = list(steps())
     try:
-        for step in tour:
+        for step in steps(document):
             typist.follow(step)
     finally:
         typist.type("queuectl worker stop --now")
-    typed = {word for step in tour for word in step.command.split()}
-    assert typed >= {"init", "enqueue", "worker", "status", "list", "show", "logs", "dlq", "config",
-                     "doctor", "backup", "restore"}  # fmt: skip
+
+
+def test_every_command_is_shown_in_a_tour(flam: Flam) -> None:
+    listed = flam.ok("--help").partition("Commands:")[2].partition("Examples:")[0].splitlines()
+    commands = {words[0] for line in listed if line.startswith("  ") and (words := line.split())}
+    typed = {
+        word for document in TOURS for step in steps(document) for word in step.command.split()
+    }
+    assert commands >= {"enqueue", "worker", "status"}
+    assert not commands - typed
 
 
 def test_the_readme_names_the_two_commands_that_set_up() -> None:
-    text = README.read_text("utf-8")
-    run = (README.parent / ".ci" / "run").read_text("utf-8").splitlines()[-1]
+    text = (ROOT / "README.md").read_text("utf-8")
+    run = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()[-1]
     assert f"```sh\n{run}\n```" in text
