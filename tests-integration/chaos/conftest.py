@@ -23,3 +23,6 @@ def chaos(flam: Flam) -> Iterator[Chaos]:
     yield trial
     for running in trial.launched:
         running.close()
+    log = flam.home / "logs" / "flam-worker.log"
+    if log.is_file():
+        print(log.read_text(errors="backslashreplace")[-20_000:])  # noqa: T201 - the same

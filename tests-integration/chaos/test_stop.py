@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from chaos.harness import Chaos, Process, until, until_gone
 
 LEASE_SECONDS = 3
+HITS = 20
 
 
 def busy_worker(chaos: Chaos) -> Process:
@@ -112,13 +116,33 @@ def test_workers_stopped_for_about_a_lease_are_themselves_again_or_gone(chaos: C
 
 
 @pytest.mark.chaos
-def test_whoever_of_a_pool_is_stopped_inside_the_gate_is_killed_and_the_others_go_on(
-    chaos: Chaos,
+@pytest.mark.parametrize("point", ["committing", "committed"])
+def test_a_worker_stopped_inside_the_gate_is_killed_and_a_supervisor_wakes_to_its_work(
+    chaos: Chaos, point: str
 ) -> None:
-    until(lambda: chaos.try_start(4, "committing=stop:0.02") == 0, "it has started")
-    number = 0
-    while chaos.faults()["committing stop"] < 4:
-        chaos.enqueue(*(f"job-{number + each}" for each in range(20)))
-        number += 20
-        chaos.settle(180)
-    chaos.conclude()
+    with waking_supervisors(chaos):
+        chaos.start(4, f"{point}=stop:0.1")
+        while chaos.faults()[f"{point} stop"] < HITS:
+            chaos.enqueue(*(f"job-{len(chaos.asked) + each}" for each in range(20)))
+            chaos.settle(300)
+        chaos.conclude()
+
+
+@contextmanager
+def waking_supervisors(chaos: Chaos) -> Iterator[None]:
+    """Let stopped supervisors go on after a moment, as whoever has stopped them would."""
+    over = threading.Event()
+
+    def wake() -> None:
+        while not over.wait(0.5):
+            for each in chaos.supervisors():
+                if each.stopped:
+                    each.send(signal.SIGCONT)
+
+    waker = threading.Thread(target=wake)
+    waker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        waker.join()

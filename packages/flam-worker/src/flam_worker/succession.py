@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from flam_store import Store
 from flam_store.errors import FlamError, StoreBusy, StoreFull
-from flam_worker import kernel
+from flam_worker import footprint, kernel
 from flam_worker.orders import Inbox
 from flam_worker.pool import PoolOptions, start_pool
 from flam_worker.recovery import HEIR
@@ -39,8 +39,12 @@ def succeed(settings: Settings, store: Store, worker_id: str, inbox: Inbox) -> N
     with _heirs_file(settings) as file:
         while _is_wanted(settings, store, worker_id, inbox):
             if left <= 0 and _is_first(file):
+                # Another may have been first until now, and done.
+                if not _is_wanted(settings, store, worker_id, inbox):
+                    return
                 log.warning("the supervisor died; starting another pool")
                 if _start(settings):
+                    _settle(settings, store)
                     return
                 pause = left = min(pause * 2, _MOST_PAUSE_SECONDS)
             step = min(pause, _LOOK_SECONDS)
@@ -60,6 +64,8 @@ def _is_wanted(settings: Settings, store: Store, worker_id: str, inbox: Inbox) -
     except (StoreBusy, StoreFull) as error:
         log.warning("%s", error)
         return True
+    if not orders.known:
+        footprint.erase(settings.run_folder, f"{settings.supervisor}{HEIR}")
     return orders.known and orders.stop is None
 
 
@@ -77,6 +83,18 @@ def _start(settings: Settings) -> bool:
         log.error("no other pool could be started: %s", error)
         return False
     return True
+
+
+def _settle(settings: Settings, store: Store) -> None:
+    """Take the dead supervisor out of the register, so that no other heir starts a pool too.
+
+    The new pool would do it as well, but only once it has looked around.
+    """
+    try:
+        store.forget(settings.supervisor)
+        footprint.erase(settings.run_folder, f"{settings.supervisor}{HEIR}")
+    except (StoreBusy, StoreFull) as error:
+        log.warning("%s", error)
 
 
 @contextmanager
