@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # What must be among a package's sources, so that it is in its wheel.
 DATA = {
     "flam_store": ("py.typed", "sqlite/*.sql", "sqlite/migrations/*.sql"),
-    "flam_worker": ("py.typed",),
+    "flam_worker": ("py.typed", "units/*"),
     "flam_cli": ("py.typed",),
 }
 TESTS = ("tests/*", "*/tests/*", "test_*.py", "*/test_*.py", "*/conftest.py")

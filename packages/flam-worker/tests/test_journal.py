@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import resource
@@ -46,6 +47,24 @@ def test_a_traceback_is_one_line_too(logged: io.StringIO) -> None:
     (line,) = logged.getvalue().splitlines()
     assert "trouble" in line
     assert "ValueError" in line
+
+
+def test_as_json_each_event_is_an_object_and_no_text_forges_a_line(
+    logged: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal.begin("warning", "json")
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        logging.getLogger("flam").exception("job %s", 'a\n{"level": "error"}\r\x1b[31m\u2028')
+    logging.getLogger("flam").info("below the level")
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert told.keys() == {"at", "level", "pid", "message", "traceback"}
+    assert (told["level"], told["pid"]) == ("error", os.getpid())
+    assert told["at"].endswith("Z")
+    assert "ValueError" in told["traceback"]
+    assert "\x1b" not in told["message"]
 
 
 def with_standard_error(children: Children, path: Path, act: Callable[[], None]) -> None:

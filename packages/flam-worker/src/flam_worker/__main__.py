@@ -22,7 +22,9 @@ back."""
 _EPILOG = """examples:
   flam-worker --count 4
   flam-worker --home /srv/thumbs --queue images --queue mail
-  flam-worker --drain        run what is due, then stop"""
+  flam-worker --drain        run what is due, then stop
+  flam-worker --check        for a container's health check
+  flam-worker --print-unit >/etc/systemd/system/flam-worker.service"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,6 +40,13 @@ def parser() -> argparse.ArgumentParser:
     add("--count", metavar="N", type=_count, default=1, help="worker processes (default: 1)")
     add("--queue", metavar="Q", type=_queue, action="append", help="serve this queue; repeatable")
     add("--drain", action="store_true", help="stop when nothing is running, due or to be retried")
+    add("--log-format", choices=("text", "json"), default="text", help="the log's lines (text)")
+    add("--log-level", choices=("debug", "info", "warning", "error"), default="info",
+        help="what is logged: this and worse (info)")  # fmt: skip
+    add("--check", action="store_true",
+        help="say whether a pool of this host is at work, and exit with 0 or 1")  # fmt: skip
+    add("--print-unit", nargs="?", const="service", choices=("service", "template", "launchd"),
+        help="print a unit for systemd (service; template: one a queue) or launchd")  # fmt: skip
     add("--version", action="version", version=f"flam-worker {__version__}")
     add("--ready-fd", type=int, help=argparse.SUPPRESS)
     return words
@@ -54,11 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from flam_worker import journal
 
     given = parser().parse_args(arguments)
-    journal.begin()
+    if given.print_unit:
+        from flam_worker.unit import unit
+
+        print(unit(given.print_unit), end="")
+        return 0
+    journal.begin(given.log_level, given.log_format)
     if given.ready_fd is not None and os.fork():
         os._exit(0)  # whoever starts a pool in the background need not reap it
     try:
-        return _run(given)
+        return _check(given) if given.check else _run(given)
     except FlamError as error:
         code = _refuse(str(error), exit_code(error))
         _announce(given.ready_fd, code)
@@ -88,6 +102,22 @@ def _run(given: argparse.Namespace) -> int:
     )
     open_store(settings.store_url, config=settings.config).close()
     return Supervisor(settings, lambda pids: _announce(given.ready_fd, pids)).run()
+
+
+def _check(given: argparse.Namespace) -> int:
+    from flam_store.exits import DONE, NO
+    from flam_store.home import Home, find_home, working_directory
+    from flam_store.opening import looking_at
+    from flam_worker import health
+    from flam_worker.settings import store_url_of
+
+    home = Home(path=find_home(flag=given.home, environ=os.environ, cwd=working_directory()))
+    home.check()
+    with looking_at(store_url_of(home, given.store_url)) as store:
+        ailment = health.ailment(store.workers(), health.now())
+    if ailment is None:
+        return DONE
+    return _refuse(ailment, NO)
 
 
 def _announce(fd: int | None, answer: tuple[int, ...] | int) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import stat
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flam_store.text import one_line
@@ -20,11 +22,33 @@ class _OneLine(logging.Formatter):
         return one_line(super().format(record), limit=8000)
 
 
-def begin(level: int = logging.INFO) -> None:
+class _Json(logging.Formatter):
+    """One JSON object a line, in ASCII: no text of a job can end a line or begin another."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+        told = {
+            "at": f"{at.isoformat(timespec='milliseconds')}Z",
+            "level": record.levelname.lower(),
+            "pid": record.process,
+            "message": one_line(record.getMessage(), limit=8000),
+        }
+        if record.exc_info:
+            told["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(told)
+
+
+FORMATS = ("text", "json")
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def begin(level: str = "info", form: str = "text") -> None:
+    """Log to standard error from ``level`` on, as lines of text or of JSON."""
     logging.raiseExceptions = False  # a full disk under the log is no reason to fail
     handler = logging.StreamHandler()
-    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(process)d %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    text = _OneLine("%(asctime)s %(levelname)s %(process)d %(message)s")
+    handler.setFormatter(_Json() if form == "json" else text)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
 def keep_short(path: Path) -> None:

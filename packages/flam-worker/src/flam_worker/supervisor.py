@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import attrs
 
+from flam_store.config_file import read_config
 from flam_store.errors import FlamError, StoreBusy
 from flam_store.output import Logs
 from flam_store.worker import ProcessId, Registration, Role, Stop
@@ -23,6 +24,7 @@ from flam_worker.identity import process_of, this_process
 from flam_worker.orders import GRACEFUL, NOW
 from flam_worker.pool import log_path
 from flam_worker.recovery import Recovery, Stoppages
+from flam_worker.service import Service
 from flam_worker.settings import Settings
 from flam_worker.signals import Signals
 
@@ -87,6 +89,7 @@ class Supervisor:
         self._on_ready: Callable[[tuple[int, ...]], None] | None = on_ready
         self._config = settings.config
         self._signals = Signals()
+        self._service = Service({} if settings.background else os.environ)
         self._slots = [_Slot() for _ in range(settings.count)]
         self._recovery = Recovery(
             logs=Logs(settings.home.logs_path),
@@ -123,6 +126,7 @@ class Supervisor:
         self._obey()
         if self._is_over():
             return
+        self._service.beat()
         self._sleep()
         self._signals.drain()
         self._reap()
@@ -153,6 +157,7 @@ class Supervisor:
             self._on_ready(pids)
             self._on_ready = None
             self._look_at = 0.0
+            self._service.ready(f"workers: {len(pids)}")
             log.info("ready, workers: %s", len(pids))
 
     def _sleep(self) -> None:
@@ -163,7 +168,7 @@ class Supervisor:
                 poller.register(slot.child.ready_fd, select.POLLIN)
         vacant = [slot.restart_at for slot in self._slots
                   if slot.child is None and not slot.retired and self._stop is None]  # fmt: skip
-        due = min([self._look_at, self._escalate_at, *vacant])
+        due = min([self._look_at, self._escalate_at, self._service.beat_at, *vacant])
         poller.poll(max(0.0, due - time.monotonic()) * 1000)
 
     def _reap(self) -> None:
@@ -204,6 +209,8 @@ class Supervisor:
         self._look_at = 0.0
 
     def _obey(self) -> None:
+        if self._service.is_there and self._signals.take(signal.SIGHUP):
+            self._reload()
         asked = self._signals.seen(*_STOP_SIGNALS)
         if asked > 1:
             self._ask(Stop.NOW)
@@ -223,12 +230,31 @@ class Supervisor:
         log.info("stopping: %s", stop)
         self._stop = stop
         now = stop is Stop.NOW
-        self._escalate_at = time.monotonic() + (
-            _OBEY_SECONDS if now else self._config.shutdown_grace
-        )
+        patience = _OBEY_SECONDS if now else self._config.shutdown_grace
+        self._escalate_at = time.monotonic() + patience
+        self._service.stopping(f"stopping: {stop}", patience + 2 * _OBEY_SECONDS)
         for slot in self._slots:
             if slot.child:
                 slot.child.tell(NOW if now else GRACEFUL)
+
+    def _reload(self) -> None:
+        """Take the configuration anew: each worker finishes its job, and another one follows it.
+
+        Without a service manager a SIGHUP is the terminal's end, and the pool's.
+        """
+        try:
+            config = read_config(self._settings.home.config_path)
+        except FlamError as error:
+            log.error("not reloaded: %s", error)
+            return
+        self._service.reloading()
+        log.info("reloading")
+        self._config = config
+        self._settings = attrs.evolve(self._settings, config=config)
+        for slot in self._slots:
+            if slot.child and self._stop is None:
+                slot.child.tell(GRACEFUL)
+        self._service.ready(f"workers: {len(self._slots)}, reloaded")
 
     def _kill_the_deaf(self) -> None:
         self._escalate_at = time.monotonic() + _OBEY_SECONDS
