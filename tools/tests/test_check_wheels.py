@@ -24,6 +24,7 @@ CODE = {
     "flam_worker/__init__.py": '__version__ = "0.1.0"\n',
     "flam_worker/__main__.py": "def main(): ...\n",
     "flam_worker/py.typed": "",
+    "flam_worker/units/flam-worker.service": "[Unit]\n",
 }
 PROJECT = """\
 [project]
