@@ -87,7 +87,7 @@ def test_who_waits_for_a_job_is_found_by_its_dependencies(
 def test_who_needs_a_job_is_found_by_its_dependencies(db: sqlite3.Connection, name: str) -> None:
     steps = plan(db, name)
     assert "SEARCH dependencies USING INDEX dependencies_by_parent (parent=?)" in steps
-    assert "SEARCH child USING INTEGER PRIMARY KEY (rowid=?)" in steps
+    assert [step for step in steps if "SEARCH child" in step and "seq=?" in step]
 
 
 def test_a_claim_by_age_leaps_from_head_to_head_and_sorts_only_those(
