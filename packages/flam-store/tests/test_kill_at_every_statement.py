@@ -165,8 +165,8 @@ def opened(path: Path) -> Store:
 def seen(store: Store) -> Any:
     """The ids that the store itself has given are not the same each time."""
     jobs, attempts = everything(store)
-    known = [attrs.evolve(job, id="hook") if "hook" in job.labels else job for job in jobs]
-    return known, attempts, store.workers()
+    known = (attrs.evolve(job, id="hook") if "hook" in job.labels else job for job in jobs)
+    return (tuple(known), attempts), store.workers()
 
 
 def look(path: Path) -> Any:

@@ -65,7 +65,10 @@ def purge(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Delete the dead letters and their output, for good."""
+    """Delete the dead letters and their output, for good.
+
+    One stays while a blocked job needs its success: retry it, or cancel that one.
+    """
     call = call_of(context, json=json)
     if not yes and sys.stdin.isatty() and not _confirmed(call):
         human.complain("Nothing was deleted.", prefix="")
