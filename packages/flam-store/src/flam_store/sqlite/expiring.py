@@ -17,7 +17,9 @@ from flam_store.sqlite.rows import packed
 from flam_store.sqlite.session import Session
 from flam_store.state import FINISHED, State
 
-_LOOKED_AT = 5_000
+_CHUNK, _CHUNKS = 500, 10
+"""How many jobs are read at once, and how often, until a look ends without having found enough."""
+
 _HOUR_MS = 3_600_000
 _KEPT_MINUTES_MS = 48 * _HOUR_MS
 
@@ -50,17 +52,20 @@ def _old(db: sqlite3.Connection, which: Stretch, until: int) -> tuple[list[int],
     What is stored later has a higher number: after the first that is too young in itself
     nothing can be old enough.
     """
-    asked = {"state": which.state.value, "until": until, "after": which.after, "limit": _LOOKED_AT}
-    found = db.execute(SQL["ended_after"], asked).fetchall()
     old: list[int] = []
-    for seq, created_at, is_old in found:
-        if created_at > until:
+    after = which.after
+    for _ in range(_CHUNKS):
+        asked = {"state": which.state.value, "until": until, "after": after, "limit": _CHUNK}
+        found = db.execute(SQL["ended_after"], asked).fetchall()
+        for after, created_at, is_old in found:
+            if created_at > until:
+                return old, None
+            old += [after] if is_old else []
+            if len(old) == which.limit:
+                return old, after
+        if len(found) < _CHUNK:
             return old, None
-        if is_old:
-            old.append(seq)
-        if len(old) == which.limit:
-            return old, seq
-    return old, found[-1][0] if len(found) == _LOOKED_AT else None
+    return old, after
 
 
 def _delete(db: sqlite3.Connection, asked: Mapping[str, object]) -> tuple[int, ...]:
