@@ -89,3 +89,37 @@ def test_a_corrupt_config_stops_every_command_and_is_left_as_it_is(
 def test_config_file_holds_only_what_was_set(queuectl: Run, home: Home) -> None:
     queuectl("config", "set", "timeout", "90s")
     assert json.loads(home.config_path.read_text()) == {"timeout": 90}
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("keep-completed", "30d", 2_592_000),
+        ("keep-dead", "0", 0),
+        ("priority-ageing", "90s", 90),
+        ("on-dead", "curl -d @- https://me:you@host/x?a=b", "curl -d @- https://me:you@host/x?a=b"),
+        ("on-success", "echo 1", "echo 1"),
+        ("on-failure", "echo 1", "echo 1"),
+    ],
+)
+def test_what_happens_at_and_after_an_end_can_be_set(
+    queuectl: Run, key: str, text: str, value: object
+) -> None:
+    name = key.replace("-", "_")
+    assert queuectl("config", "set", key, text, "--json").json == {name: value}
+    assert queuectl("config", "show", "--json").json[name] == value
+    assert str(value) in queuectl("config", "show").out
+    assert queuectl("config", "set", key, "none").code == 0
+    assert queuectl("config", "get", key, "--json").json is None
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("keep-completed", "-1"), ("keep-dead", "soon"), ("priority-ageing", "0"), ("on-dead", " ")],
+)
+def test_a_wrong_value_for_what_happens_at_an_end_is_a_line(
+    queuectl: Run, key: str, text: str
+) -> None:
+    refused = queuectl("config", "set", key, text)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert key.replace("-", "_") in refused.err

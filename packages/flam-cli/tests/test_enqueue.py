@@ -229,3 +229,57 @@ def test_memory_stays_bounded_whatever_the_length_of_a_line(process: Callable[..
     done = process("enqueue", "--file", "-", stdin=b"x" * (limit + 1), preexec_fn=bounded)
     assert done.returncode == 2
     assert done.stderr.startswith(b"queuectl: line 1: is longer than")
+
+
+def test_what_follows_from_an_end_is_given_in_words_and_shown(queuectl: Run) -> None:
+    queuectl("enqueue", "--id", "a", "--", "true")
+    said = queuectl(
+        "enqueue", "--id", "b", "--after", "a", "--after-policy", "any",
+        "--success-codes", "0, 3", "--no-retry-on", "2,64", "--on-success", "echo good",
+        "--on-failure", "echo bad", "--on-dead", 'echo "$FLAM_HOOK_ERROR"', "--", "true",
+    )  # fmt: skip
+    assert (said.code, said.err) == (0, "")
+    job = show(queuectl, "b")
+    assert (job["after_policy"], job["success_codes"], job["no_retry_on"]) == (
+        "any", [0, 3], [2, 64]
+    )  # fmt: skip
+    assert (job["on_success"], job["on_failure"]) == ("echo good", "echo bad")
+    told = queuectl("show", "b").out
+    for piece in ("any", "exit code 0, 3", "exit code 2, 64", "echo good", "echo bad",
+                  'echo "$FLAM_HOOK_ERROR"'):  # fmt: skip
+        assert piece in told
+    plain = queuectl("show", "a").out
+    assert not any(word in plain for word in ("After policy", "Success", "Not retried", "On dead"))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--after-policy", "some", "after_policy: must be all or any"),
+        ("--success-codes", "", "success_codes: '' is no list of exit codes"),
+        ("--success-codes", "0;3", "success_codes: '0;3' is no list of exit codes"),
+        ("--success-codes", "-1", "success_codes: '-1' is no list of exit codes"),
+        ("--success-codes", "\u0663", "is no list of exit codes"),
+        ("--success-codes", "256", "success_codes: must be from 0 to 255"),
+        ("--no-retry-on", "9" * 5000, "no_retry_on: '999"),
+        ("--no-retry-on", "0", "no_retry_on: names 0, which is a success"),
+        ("--on-success", " ", "on_success: is empty"),
+        ("--on-failure", "x" * 131_072, "on_failure: is longer than 131,071 bytes"),
+        ("--on-dead", "", "on_dead: is empty"),
+        ("--env", "FLAM_HOOK=x", "env: FLAM_HOOK is set by Flam itself"),
+    ],
+)
+def test_a_wrong_word_about_the_end_is_a_line(
+    queuectl: Run, option: str, value: str, told: str
+) -> None:
+    refused = queuectl("enqueue", option, value, "--", "true")
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert told in refused.err
+    assert queuectl("list", "--json").json == []
+
+
+def test_what_a_spec_says_of_its_end_stands_and_options_fill_in_the_rest(queuectl: Run) -> None:
+    spec = '{"command": "x", "id": "a", "success_codes": [7], "on_dead": "own"}'
+    queuectl("enqueue", spec, "--success-codes", "0", "--on-dead", "other", "--on-failure", "other")
+    job = show(queuectl, "a")
+    assert (job["success_codes"], job["on_dead"], job["on_failure"]) == ([7], "own", "other")

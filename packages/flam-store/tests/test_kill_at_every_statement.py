@@ -57,6 +57,12 @@ def with_ended(store: Store) -> None:
     store.enqueue_many([spec("p"), spec("child", after=("p", "completed-0"))])
 
 
+def with_hooks(store: Store) -> Any:
+    store.enqueue(spec("j", on_failure="bad", on_dead="worst", on_success="good"))
+    store.enqueue(spec("child", after=("j",), after_policy="any"))
+    return claimed(store)
+
+
 def with_late(store: Store) -> Any:
     store.enqueue(spec("j"))
     return run(store, CRASHED)
@@ -105,6 +111,12 @@ VERBS = {
         do=promote,
     ),
     **{f"finish_{name}": finishing(name) for name in OUTCOMES},
+    "finish_with_hooks": Verb(
+        given=with_hooks,
+        do=lambda store, claim: store.finish(
+            [result(claim, OUTCOMES["dead"])], worker_id=WORKER, want=1
+        ),
+    ),
     "finish_late": Verb(
         given=with_late,
         do=lambda store, claim: store.finish(
@@ -117,6 +129,16 @@ VERBS = {
     ),
     "retry_dead": Verb(given=with_ended, do=lambda store, _: store.retry_dead()),
     "purge": Verb(given=with_ended, do=lambda store, _: store.purge(JobFilter())),
+    "expire": Verb(
+        given=with_ended,
+        do=lambda store, _: store.expire(State.COMPLETED, older_than=timedelta(0)),
+    ),
+    "cancel": Verb(
+        given=lambda store: store.enqueue_many(
+            [spec("j"), spec("child", after=("j",), after_policy="any")]
+        ),
+        do=lambda store, _: store.cancel("j", by="a test"),
+    ),
     "register": Verb(do=lambda store, _: store.register(registration())),
     "renew": Verb(
         given=lambda store: store.register(registration()),
@@ -141,7 +163,10 @@ def opened(path: Path) -> Store:
 
 
 def seen(store: Store) -> Any:
-    return everything(store), store.workers()
+    """The ids that the store itself has given are not the same each time."""
+    jobs, attempts = everything(store)
+    known = (attrs.evolve(job, id="hook") if "hook" in job.labels else job for job in jobs)
+    return (tuple(known), attempts), store.workers()
 
 
 def look(path: Path) -> Any:

@@ -232,6 +232,8 @@ WRONG_VALUES: list[tuple[str, object, str]] = [
     ("env", {"FLAM_JOB_ID": "x"}, "Flam"),
     ("env", {"FLAM_ATTEMPT": "x"}, "Flam"),
     ("env", {"FLAM_QUEUE": "x"}, "Flam"),
+    ("env", {"FLAM_HOOK": "x"}, "Flam"),
+    ("env", {"FLAM_HOOK_JOB_ID": "x"}, "Flam"),
     ("stdin", "a\0b", "NUL"),
     ("stdin", "\udfff", "surrogate"),
     ("after", ["a", "a"], "twice"),

@@ -62,6 +62,9 @@ def test_what_is_due_is_found_by_its_index(db: sqlite3.Connection, name: str) ->
         ("jobs_in_state", "jobs_by_state (state=? AND seq<?)"),
         ("jobs_newest", "INTEGER PRIMARY KEY (rowid<?)"),
         ("purgeable", "jobs_by_state (state=?)"),
+        ("ended_after", "jobs_by_state (state=? AND seq>?)"),
+        ("attempt_of", "PRIMARY KEY (seq=? AND attempt=?)"),
+        ("old_minutes", "PRIMARY KEY (span_ms=? AND start_at<?)"),
         ("key_holder", "jobs_unique_key (unique_key=?)"),
         ("settle_job", "INTEGER PRIMARY KEY (rowid=?)"),
         ("running", "attempts_running"),
@@ -72,7 +75,38 @@ def test_a_job_is_found_by_an_index(db: sqlite3.Connection, name: str, index: st
     assert index in plan(db, name)[0]
 
 
-SMALL = {"counters", "queues", "workers", "open", "waits", "want", "json_each", "holding",
+@pytest.mark.parametrize("name", ["unblock_children", "block_children", "satisfy_children"])
+def test_who_waits_for_a_job_is_found_by_its_dependencies(
+    db: sqlite3.Connection, name: str
+) -> None:
+    found = [step for step in plan(db, name) if "SEARCH dependencies" in step]
+    assert "INDEX dependencies_by_parent (parent=?)" in found[0]
+
+
+@pytest.mark.parametrize("name", ["purgeable", "ended_after", "still_old"])
+def test_who_needs_a_job_is_found_by_its_dependencies(db: sqlite3.Connection, name: str) -> None:
+    steps = plan(db, name)
+    assert "SEARCH dependencies USING INDEX dependencies_by_parent (parent=?)" in steps
+    assert [step for step in steps if "SEARCH child" in step and "seq=?" in step]
+
+
+def test_a_claim_by_age_leaps_from_head_to_head_and_sorts_only_those(
+    db: sqlite3.Connection,
+) -> None:
+    steps = plan(db, "choose_aged")
+    assert [step for step in steps if re.match(r"(SCAN|SEARCH) jobs", step)] == [
+        "SCAN jobs USING INDEX jobs_ready",  # its first row
+        "SEARCH jobs USING INDEX jobs_ready (queue=? AND priority<?)",
+        "SEARCH jobs USING INDEX jobs_ready (queue>?)",
+    ]
+    assert [step for step in steps if "head" in step and "heads" not in step] == [
+        "SEARCH head USING INTEGER PRIMARY KEY (rowid=?)"
+    ] * 2
+    assert sum("TEMP B-TREE" in step for step in steps) == 1
+    assert steps[-1] == "USE TEMP B-TREE FOR ORDER BY"
+
+
+SMALL = {"heads", "counters", "queues", "workers", "open", "waits", "want", "json_each", "holding",
          "sqlite_sequence", "CONSTANT"}  # fmt: skip
 BY_A_PARTIAL_INDEX = {
     "SCAN jobs USING INDEX jobs_ready",
@@ -134,6 +168,8 @@ def costs(path: Path, jobs: int) -> dict[str, int]:
             "workers": store.workers,
             "enqueue": lambda: store.enqueue(spec("one-more")),
             "purge": lambda: store.purge(JobFilter(states=(State.COMPLETED,)), limit=1),
+            "expire": lambda: store.expire(State.COMPLETED, older_than=timedelta(days=1)),
+            "forget_minutes": store.forget_minutes,
         }
         return {name: steps_of(store, verb) for name, verb in verbs.items()}
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from flam_store import JobSpec, State, open_store
+from flam_store.outcome import Completed, Result
+from flam_store.testing.given import WORKER, claimed
 from flam_store.worker import ProcessId, Registration, Role
 
 SPOILT = {
@@ -19,6 +21,9 @@ SPOILT = {
     "env that is an array": ("options", '{"env": [1]}'),
     "env of numbers": ("options", '{"env": {"A": 1}}'),
     "stdin that is a number": ("options", '{"stdin": 3}'),
+    "hooks that are numbers": ("options", '{"on_success": 1, "on_failure": 2, "on_dead": 3}'),
+    "hooks in a row that cannot be read": ("options", '{"on_dead": "x", "args": 5}'),
+    "exit codes that are texts": ("options", '{"success_codes": ["0"]}'),
     "a time beyond the calendar": ("created_at", 9 * 10**18),
     "a time before the calendar": ("run_at", -9 * 10**18),
 }
@@ -48,6 +53,23 @@ def test_a_spoilt_row_can_be_looked_at_and_becomes_a_dead_letter(tmp_path: Path,
         assert claim.job.id == "sound"
         assert store.job("spoilt").state is State.DEAD
         assert "cannot be read" in str(store.job("spoilt").error)
+
+
+def test_a_hook_of_a_row_that_was_spoilt_meanwhile_is_left_out_and_the_outcome_stands(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "queue.db"
+    for change in ("queue = '/'", "priority = 0, options = '{\"on_success\": 7}'",
+                   "options = '{\"on_success\": \"\"}'", "created_at = 1 << 60"):  # fmt: skip
+        with open_store(f"sqlite:///{path}") as store:
+            job = store.enqueue(JobSpec(command="true", on_success="x"))
+            claim = claimed(store)
+            db = sqlite3.connect(path, isolation_level=None)
+            db.execute(f"UPDATE jobs SET {change} WHERE seq = {job.seq}")
+            db.close()
+            run = Result(seq=job.seq, attempt=claim.attempt, outcome=Completed())
+            assert store.finish([run], worker_id=WORKER).refused == ()
+            assert [each.state for each in store.jobs(limit=1).jobs] == [State.COMPLETED]
 
 
 def test_a_row_without_any_command_becomes_a_dead_letter(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from forking import Child, Children, until
 from flam_store import State, open_store
 from flam_store.sqlite import bells as ringing
 from flam_store.sqlite import engine
-from flam_store.testing.given import WORKER, registration, spec, stored_in
+from flam_store.testing.given import OUTCOMES, WORKER, claimed, ended, registration, spec, stored_in
 from flam_store.testing.waiting import quiet
 from flam_store.worker import Stop, Woke
 
@@ -66,6 +66,26 @@ def test_what_a_waiting_worker_should_know_wakes_it(
             case "retry":
                 store.retry("j")
         assert child.answer() is Woke.CHANGED
+
+
+@pytest.mark.parametrize(
+    ("end", "effect"), [("cancel", "child"), ("dead", "child"), ("dead", "hook")]
+)
+def test_what_an_end_makes_fit_to_be_claimed_wakes_who_waits(
+    end: str, effect: str, path: Path, children: Children
+) -> None:
+    with open_store(f"sqlite:///{path}") as store:
+        store.enqueue(spec("j", on_dead="x" if effect == "hook" else None))
+        if effect == "child":
+            store.enqueue(spec("child", after=("j",), after_policy="any"))
+        claim = claimed(store) if end == "dead" else None
+    waiter = waiting(children, path)
+    with open_store(f"sqlite:///{path}") as store:
+        if claim:
+            ended(store, claim, OUTCOMES["dead"])
+        else:
+            store.cancel("j", by="a test")
+        assert waiter.answer() is Woke.CHANGED
 
 
 def test_the_bell_of_a_dead_process_is_taken_away_by_the_next_ring(

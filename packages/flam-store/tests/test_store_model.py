@@ -46,6 +46,8 @@ class Modelled:
     key: str | None
     parents: list[int]
     state: State
+    any_end: bool = False
+    cancel_asked: bool = False
     attempts: int = 0
     attempt: int = 0
     changed: int = 0
@@ -82,6 +84,7 @@ def wild_specs(draw: st.DrawFn) -> JobSpec:
         delay=draw(st.sampled_from([None, timedelta(seconds=1), timedelta(seconds=3)])),
         unique_key=draw(st.sampled_from([None, None, None, *KEYS])),
         after=tuple(draw(st.lists(st.sampled_from(others), max_size=2, unique=True))),
+        after_policy=draw(st.sampled_from(["all", "any"])),
     )
 
 
@@ -163,6 +166,12 @@ class QueueMachine(RuleBasedStateMachine):
             lambda: self._retry(job_id, only_dead),
         )
 
+    @rule(handle=handle, job_id=st.sampled_from(IDS))
+    def cancel(self, handle: int, job_id: str) -> None:
+        self._expect(
+            lambda: self.handles[handle].cancel(job_id, by="a test"), lambda: self._cancel(job_id)
+        )
+
     @rule(handle=handle, limit=st.integers(1, 3))
     def retry_dead(self, handle: int, limit: int) -> None:
         expected = 0
@@ -181,18 +190,13 @@ class QueueMachine(RuleBasedStateMachine):
     def purge(self, handle: int, states: list[State], queue: str | None, seconds: int) -> None:
         which = JobFilter(states=tuple(states), queue=queue)
         gone = self.handles[handle].purge(which, older_than=timedelta(seconds=seconds))
-        expected = {
-            job_id: job
-            for job_id, job in self.jobs.items()
-            if job.state in FINISHED
-            and (not states or job.state in states)
-            and queue in (None, job.queue)
-            and job.changed <= self.clock() - seconds * 1000
-        }
-        assert gone == tuple(sorted(job.seq for job in expected.values()))
-        for job_id, job in expected.items():
-            self.purged[job.seq] = job.state
-            del self.jobs[job_id]
+        self._delete(gone, states or list(FINISHED), queue, seconds)
+
+    @rule(handle=handle, state=st.sampled_from(sorted(FINISHED)), seconds=st.integers(0, 3))
+    def expire(self, handle: int, state: State, seconds: int) -> None:
+        expired = self.handles[handle].expire(state, older_than=timedelta(seconds=seconds))
+        assert expired.after is None
+        self._delete(expired.seqs, [state], None, seconds)
 
     @rule(which=handle)
     def open_anew(self, which: int) -> None:
@@ -255,7 +259,28 @@ class QueueMachine(RuleBasedStateMachine):
 
     def _waits(self, job: Modelled) -> bool:
         states = {each.seq: each.state for each in self.jobs.values()} | self.purged
-        return any(states[parent] is not State.COMPLETED for parent in job.parents)
+        enough = FINISHED if job.any_end else {State.COMPLETED}
+        return any(states[parent] not in enough for parent in job.parents)
+
+    def _delete(
+        self, gone: tuple[int, ...], states: list[State], queue: str | None, seconds: int
+    ) -> None:
+        expected = {
+            job_id: job
+            for job_id, job in self.jobs.items()
+            if job.state in FINISHED.intersection(states)
+            and queue in (None, job.queue)
+            and job.changed <= self.clock() - seconds * 1000
+            and (job.state is State.COMPLETED or not self._is_needed(job))
+        }
+        assert gone == tuple(sorted(job.seq for job in expected.values()))
+        for job_id, job in expected.items():
+            self.purged[job.seq] = job.state
+            del self.jobs[job_id]
+
+    def _is_needed(self, job: Modelled) -> bool:
+        return any(job.seq in child.parents and child.state is State.BLOCKED and not child.any_end
+                   for child in self.jobs.values())  # fmt: skip
 
     def _enqueue_all(self, specs: list[JobSpec]) -> None:
         for spec in specs:
@@ -278,6 +303,7 @@ class QueueMachine(RuleBasedStateMachine):
             run_at=self.clock() + (spec.delay or timedelta(0)) // timedelta(milliseconds=1),
             key=spec.unique_key,
             parents=[self.jobs[parent].seq for parent in spec.after],
+            any_end=spec.after_policy == "any",
             state=State.PENDING,
             changed=self.clock(),
         )
@@ -295,6 +321,7 @@ class QueueMachine(RuleBasedStateMachine):
             job.state = State.PROCESSING
             job.attempt += 1
             job.attempts += 1
+            job.cancel_asked = False
             job.changed = self.clock()
         return [(job.seq, job.attempt) for job in due[:want]]
 
@@ -322,7 +349,8 @@ class QueueMachine(RuleBasedStateMachine):
         match outcome:
             case Completed():
                 job.state = State.COMPLETED
-                self._unblock()
+            case _ if job.cancel_asked:
+                job.state = State.CANCELLED
             case Retry(delay=delay):
                 job.state = State.FAILED
                 job.run_at = self.clock() + delay // timedelta(milliseconds=1)
@@ -333,7 +361,21 @@ class QueueMachine(RuleBasedStateMachine):
             case Released():
                 job.state = State.PENDING
                 job.attempts -= 1
+        self._unblock()
         return True
+
+    def _cancel(self, job_id: str) -> None:
+        if job_id not in self.jobs:
+            raise JobNotFound(job_id)
+        job = self.jobs[job_id]
+        if job.state in FINISHED:
+            allowed = tuple(str(each) for each in State if each not in FINISHED)
+            raise WrongState(job_id, job.state, "cancel", allowed)
+        if job.state is State.PROCESSING:
+            job.cancel_asked = True
+            return
+        job.state, job.changed = State.CANCELLED, self.clock()
+        self._unblock()
 
     def _unblock(self) -> None:
         for child in self.jobs.values():
@@ -357,6 +399,9 @@ class QueueMachine(RuleBasedStateMachine):
             raise KeyTaken(str(job.key), holder)
         job.attempts = 0
         job.state = State.BLOCKED if self._waits(job) else State.PENDING
+        for child in self.jobs.values():
+            if job.seq in child.parents and child.state is State.PENDING:
+                child.state, child.changed = State.BLOCKED, self.clock()
 
 
 def _refusal_of(act: Any) -> FlamError | None:

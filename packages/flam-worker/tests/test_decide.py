@@ -8,7 +8,7 @@ from jobs import job
 from flam_store.outcome import Cancelled, Completed, Dead, Failure, Released, Retry
 from flam_store.state import AttemptState
 from flam_worker import end as ends
-from flam_worker.decide import decide, failure_of
+from flam_worker.decide import decide, failure_of, told
 
 FailureEnd = ends.Exited | ends.Signalled | ends.TimedOut | ends.NotStarted | ends.Crashed
 
@@ -94,3 +94,23 @@ def test_the_largest_exit_code_is_told_as_it_is() -> None:
 
 def test_a_worker_that_lacks_something_puts_the_job_back_uncounted() -> None:
     assert decide(ends.Hindered("no room"), job(), 0.0) == Released(reason="no room")
+
+
+@pytest.mark.parametrize(("codes", "code"), [((3,), 3), ((0, 3), 3), ((0, 3), 0)])
+def test_the_exit_codes_of_success_are_the_jobs(codes: tuple[int, ...], code: int) -> None:
+    ended = decide(ends.Exited(code), job(success_codes=codes), 0.0)
+    assert ended == Completed(exit_code=code)
+
+
+def test_zero_is_a_failure_where_only_another_code_is_a_success() -> None:
+    assert isinstance(decide(ends.Exited(0), job(success_codes=(3,)), 0.0), Retry)
+
+
+@pytest.mark.parametrize("attempts", [1, 4])
+def test_an_exit_code_that_is_not_retried_makes_a_dead_letter_at_once(attempts: int) -> None:
+    held = job(attempts=attempts, max_retries=3, no_retry_on=(2, 64))
+    dead = decide(ends.Exited(64), held, 0.0)
+    assert isinstance(dead, Dead)
+    assert dead.failure.error == "exit code 64, which is not retried"
+    assert (dead.failure.exit_code, dead.failure.cause) == (64, "exit 64")
+    assert "exit code 64, which is not retried; now a dead letter" in told(dead)

@@ -1,4 +1,4 @@
-"""Deleting finished jobs with their output, in slices, and saying how many."""
+"""Deleting finished jobs with their output, and saying how many."""
 
 from __future__ import annotations
 
@@ -7,20 +7,14 @@ from datetime import timedelta
 from flam_cli.options import Call
 from flam_cli.place import Place
 from flam_cli.render import human, machine
+from flam_store import purging
 from flam_store.job import JobFilter
-
-_CHUNK = 500
 
 
 def purge_all(place: Place, which: JobFilter, older_than: timedelta) -> int:
     """Delete all that match; return how many."""
     with place.store() as store:
-        deleted = 0
-        while seqs := store.purge(which, older_than=older_than, limit=_CHUNK):
-            place.logs.remove(seqs)
-            deleted += len(seqs)
-        store.tidy()
-    return deleted
+        return purging.purge_all(store, place.logs, which, older_than=older_than)
 
 
 def answer(call: Call, count: int, done: str) -> None:

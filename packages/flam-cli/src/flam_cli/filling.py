@@ -44,6 +44,8 @@ def fill(
     labels: list[str] | None,
     env: list[str] | None,
     cwd: str | None,
+    success_codes: str | None,
+    no_retry_on: str | None,
     **plain: str | int | None,
 ) -> Fill:
     """The options as they were typed, None for those that were not. SpecError names the field.
@@ -58,6 +60,8 @@ def fill(
         "labels": pairs("labels", labels) or None,
         "env": _environment(env) or None,
         "cwd": cwd,
+        "success_codes": _codes("success_codes", success_codes),
+        "no_retry_on": _codes("no_retry_on", no_retry_on),
     }
     told = {field: value for field, value in values.items() if value is not None}
     JobSpec(command="true", **told)
@@ -72,6 +76,16 @@ def _here() -> str | None:
         return os.getcwd()
     except OSError:
         return None
+
+
+def _codes(field: str, text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    # isdecimal alone takes digits of every script.
+    if not all(word.isascii() and word.isdecimal() and len(word) <= 3 for word in words):
+        raise SpecError(f"{text[:60]!r} is no list of exit codes such as 0,3", field=field)
+    return tuple(map(int, words))
 
 
 def _duration(field: str, text: str | None) -> timedelta | None:

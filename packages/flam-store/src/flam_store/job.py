@@ -174,6 +174,17 @@ class Page:
 
 
 @attrs.frozen(kw_only=True)
+class Expired:
+    """The ``seq`` of each job that was deleted as too old, and of the last that was looked at.
+
+    ``after`` is None when nothing that could be old enough comes after it.
+    """
+
+    seqs: tuple[int, ...]
+    after: int | None
+
+
+@attrs.frozen(kw_only=True)
 class Start:
     """What of an attempt is needed to know what it left behind."""
 

@@ -21,6 +21,8 @@ AFTER_POLICIES = ("all", "any")
 MAX_KEY_BYTES = 200
 MAX_LABEL_BYTES = 1_000
 RESERVED_ENV = frozenset({"FLAM_JOB_ID", "FLAM_ATTEMPT", "FLAM_QUEUE", "FLAM_COOKIE"})
+HOOK_ENV = "FLAM_HOOK"
+"""How the names of variables begin by which a hook knows what has happened."""
 
 Field: TypeAlias = "attrs.Attribute[Any]"
 
@@ -102,7 +104,14 @@ def text(_: object, field: Field, value: Any) -> None:
         _text(field.name, value)
 
 
-def env(_: object, field: Field, value: Any) -> None:
+def env(instance: object, field: Field, value: Any) -> None:
+    hook_env(instance, field, value)
+    for key in value:
+        if key.startswith(HOOK_ENV):
+            raise SpecError(f"{key} is set by Flam itself", field=field.name)
+
+
+def hook_env(_: object, field: Field, value: Any) -> None:
     for key, item in _pairs(field.name, value):
         _text(field.name, key)
         if not key or "=" in key:

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Ledger, Page
+from flam_store.job import Attempt, Claim, Expired, Job, JobFilter, JobSpec, Ledger, Page
 from flam_store.outcome import Result
 from flam_store.overview import Overview, QueueInfo
+from flam_store.state import State
 from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Store(StoreReader, Protocol):
     def enqueue(self, spec: JobSpec) -> Job:
         """Store a job: pending, or blocked while a job of ``after`` is not completed.
 
+        Under the ``after_policy`` ``"any"``: while one has not ended, be it completed, dead or
+        cancelled.
         IdTaken; KeyTaken; SpecError when ``after`` names an unknown job.
         """
 
@@ -95,9 +98,11 @@ class Store(StoreReader, Protocol):
 
         A result counts while its attempt holds its job: processing becomes completed,
         failed, dead, cancelled or (released) pending. Otherwise it is in ``Turn.refused``
-        and only a note on its own attempt remains. Claimed jobs become processing, highest
+        and only a note on its own attempt remains. With the outcome the jobs of its hooks are
+        stored, which have none themselves. Claimed jobs become processing, highest
         priority first, then first in, first out; ``queues`` None means all. An
-        unregistered worker gets nothing.
+        unregistered worker gets nothing. Under ``Config.priority_ageing`` a job counts as one
+        level higher for every such time since it was due.
         """
 
     def register(self, registration: Registration) -> None:
@@ -132,7 +137,8 @@ class Store(StoreReader, Protocol):
     def retry(self, job_id: str, *, only_dead: bool = False) -> Job:
         """Make a dead, cancelled or completed job pending with 0 attempts; a failed one due.
 
-        What waits for it, and has not been started, is blocked until it is completed again.
+        What waits for it, and has not been started, is blocked until it is completed (or, as
+        its ``after_policy`` is, has ended) again.
         ``only_dead`` refuses all states but dead. JobNotFound; WrongState; KeyTaken.
         """
 
@@ -148,7 +154,25 @@ class Store(StoreReader, Protocol):
         """Delete up to ``limit`` finished jobs that have not changed for ``older_than``.
 
         Returns the ``seq`` of each, whose output may then be deleted; empty when none is
-        left. Jobs that are not finished are never deleted, whatever the filter says.
+        left. Jobs that are not finished are never deleted, whatever the filter says, and no
+        dead or cancelled one while a blocked job needs its success: retry it, or cancel that one.
+        """
+
+    def expire(
+        self, state: State, *, older_than: timedelta, after: int = 0, limit: int = 500
+    ) -> Expired:
+        """Go on with deleting jobs of a finished state that have not changed for ``older_than``.
+
+        A look at some thousand jobs beyond the ``seq`` ``after``, of which up to ``limit`` are
+        deleted as ``purge`` does. ``Expired.after`` is where to go on, None at the end of the
+        jobs that are old enough; however many are younger, they cost nothing.
+        ValueError for a state that is not finished.
+        """
+
+    def forget_minutes(self, *, limit: int = 500) -> int:
+        """Drop up to ``limit`` rates of minutes two days ago and before; return how many.
+
+        Those of hours stay.
         """
 
     def tidy(self) -> None:

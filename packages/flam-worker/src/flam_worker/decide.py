@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import assert_never
 
+import attrs
+
 from flam_store import AttemptState, Job
 from flam_store import outcome as outcomes
 from flam_store.durations import format_duration
@@ -22,8 +24,12 @@ def decide(end: End, job: Job, spread: float) -> Outcome:
     kills its worker ends among the dead letters.
     """
     match end:
-        case ends.Exited(code=0):
-            return outcomes.Completed()
+        case ends.Exited(code=code) if code in job.success_codes:
+            return outcomes.Completed(exit_code=code)
+        case ends.Exited(code=code) if code in job.no_retry_on:
+            failure = failure_of(end)
+            told = f"{failure.error}, which is not retried"
+            return outcomes.Dead(failure=attrs.evolve(failure, error=told))
         case ends.CalledOff(reason=reason):
             return outcomes.Released(reason=reason)
         case ends.Hindered(problem=problem):
@@ -46,7 +52,7 @@ def told(outcome: Outcome) -> str:
         case outcomes.Retry(failure=failure, delay=delay):
             return f"failed: {failure.error}; due again in {format_duration(delay)}"
         case outcomes.Dead(failure=failure):
-            return f"failed: {failure.error}; no retries left, now a dead letter"
+            return f"failed: {failure.error}; now a dead letter"
         case outcomes.Released(reason=reason):
             return f"put back: {reason}"
         case outcomes.Cancelled():

@@ -20,6 +20,7 @@ from flam_store.output import Logs
 from flam_store.worker import ProcessId, Registration, Role, Stop
 from flam_worker import journal, kernel, tree
 from flam_worker.child import Child, fork_worker
+from flam_worker.housekeeping import Housekeeping
 from flam_worker.identity import process_of, this_process
 from flam_worker.orders import GRACEFUL, NOW
 from flam_worker.pool import log_path
@@ -98,6 +99,7 @@ class Supervisor:
             reap=self._reap,
         )
         self._stoppages = Stoppages()
+        self._housekeeping = Housekeeping(settings.home, settings.config)
         self._ended: dict[int, int] = {}
         self._stop: Stop | None = None
         self._escalate_at = float("inf")
@@ -288,6 +290,7 @@ class Supervisor:
                     self._stoppages.look(store, self._own_processes())
                     raise
                 self._recovery.sweep(store)
+                self._housekeeping.look(store, third / 4)
             if not orders.known:
                 self._register()
         except (FlamError, OSError) as error:

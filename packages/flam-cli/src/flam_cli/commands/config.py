@@ -91,7 +91,7 @@ def _answer(json: bool, value: Value) -> None:
 
 def _shown(key: str, config: Config) -> Value:
     value: Value = getattr(config, key)
-    return without_password(value) if isinstance(value, str) else value
+    return without_password(value) if key == "store_url" and isinstance(value, str) else value
 
 
 def _text(value: Value) -> str:

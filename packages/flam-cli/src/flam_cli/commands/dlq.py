@@ -1,4 +1,4 @@
-"""``queuectl dlq``: the dead letter queue, the jobs whose retries are used up."""
+"""``queuectl dlq``: the dead letter queue, the jobs that are not retried any more."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flam_store.job import JobFilter
 from flam_store.state import State
 from flam_store.store import Store
 
-app = new_app(help="The dead letters: jobs whose retries are used up.")
+app = new_app(help="The dead letters: jobs that are not retried any more.")
 
 _DEAD = JobFilter(states=(State.DEAD,))
 _CHUNK = 500
@@ -65,7 +65,10 @@ def purge(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Delete the dead letters and their output, for good."""
+    """Delete the dead letters and their output, for good.
+
+    One stays while a blocked job needs its success: retry it, or cancel that one.
+    """
     call = call_of(context, json=json)
     if not yes and sys.stdin.isatty() and not _confirmed(call):
         human.complain("Nothing was deleted.", prefix="")

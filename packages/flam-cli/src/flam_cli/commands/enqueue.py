@@ -44,6 +44,7 @@ class _Enqueue(TyperCommand):
         'queuectl enqueue \'{"command": "convert in.png out.png", "id": "thumb-17"}\'',
         'queuectl enqueue --queue mail --delay 10m -- ./send --to "Ann Lee"',
         "queuectl enqueue --file jobs.ndjson --label batch=7",
+        "queuectl enqueue --no-retry-on 2 --on-dead './tell \"$FLAM_HOOK_ERROR\"' -- ./nightly",
     ),
 )
 def enqueue(  # noqa: PLR0917, each is an option
@@ -84,6 +85,36 @@ def enqueue(  # noqa: PLR0917, each is an option
         list[str] | None,
         typer.Option(metavar="ID", help="Start once this job is completed; may be repeated."),
     ] = None,
+    after_policy: Annotated[
+        str | None,
+        typer.Option(
+            "--after-policy",
+            metavar="P",
+            help="all: start once those of --after are completed; any: once they have ended.",
+        ),
+    ] = None,
+    success_codes: Annotated[
+        str | None,
+        typer.Option("--success-codes", metavar="N,N", help="Exit codes of success, otherwise 0."),
+    ] = None,
+    no_retry_on: Annotated[
+        str | None,
+        typer.Option(
+            "--no-retry-on", metavar="N,N", help="Exit codes that make it a dead letter at once."
+        ),
+    ] = None,
+    on_success: Annotated[
+        str | None,
+        typer.Option("--on-success", metavar="CMD", help="A shell command to run after success."),
+    ] = None,
+    on_failure: Annotated[
+        str | None,
+        typer.Option("--on-failure", metavar="CMD", help="The same after each failed attempt."),
+    ] = None,
+    on_dead: Annotated[
+        str | None,
+        typer.Option("--on-dead", metavar="CMD", help="The same when it is a dead letter."),
+    ] = None,
     label: Annotated[
         list[str] | None, typer.Option(metavar="K=V", help="A label; may be repeated.")
     ] = None,
@@ -114,7 +145,8 @@ def enqueue(  # noqa: PLR0917, each is an option
     filled = fill(
         id=id, queue=queue, priority=priority, delay=delay, run_at=at, timeout=timeout,
         max_retries=max_retries, after=after, labels=label, env=env, cwd=cwd,
-        unique_key=unique_key,
+        unique_key=unique_key, after_policy=after_policy, success_codes=success_codes,
+        no_retry_on=no_retry_on, on_success=on_success, on_failure=on_failure, on_dead=on_dead,
     )  # fmt: skip
     if file is not None:
         from flam_cli.bulk import enqueue_file

@@ -41,7 +41,10 @@ def purge(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Delete finished jobs and their output, for good."""
+    """Delete finished jobs and their output, for good.
+
+    A dead or cancelled job stays while a blocked one needs its success.
+    """
     call = call_of(context, json=json)
     chosen = states(state)
     if not chosen:

@@ -63,7 +63,16 @@ def _policy(job: Job) -> list[tuple[str, str | None]]:
     return [
         ("Timeout", "none" if job.timeout is None else format_duration(job.timeout)),
         ("Backoff", f"{job.backoff_base:g}^attempt seconds, at most {longest}{spread}"),
+        ("Success", None if job.success_codes == (0,) else _codes(job.success_codes)),
+        ("Not retried", _codes(job.no_retry_on)),
+        ("On success", job.on_success),
+        ("On failure", job.on_failure),
+        ("On dead", job.on_dead),
     ]
+
+
+def _codes(codes: Sequence[int]) -> str | None:
+    return f"exit code {', '.join(map(str, codes))}" if codes else None
 
 
 def _surroundings(job: Job) -> list[tuple[str, str | None]]:
@@ -72,6 +81,7 @@ def _surroundings(job: Job) -> list[tuple[str, str | None]]:
         ("Environment", _joined(mask_env(job.env))),
         ("Input", None if job.stdin is None else f"{len(job.stdin.encode()):,} bytes"),
         ("After", ", ".join(job.after) or None),
+        ("After policy", None if job.after_policy == "all" else job.after_policy),
         ("Unique key", job.unique_key),
         ("Labels", _joined(dict(job.labels))),
     ]

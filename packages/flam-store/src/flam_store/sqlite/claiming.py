@@ -10,11 +10,12 @@ from typing import Any, assert_never
 import attrs
 
 from flam_store.clock import span
+from flam_store.config import Config
 from flam_store.job import Claim, Job
 from flam_store.outcome import Cancelled, Completed, Dead, Failure, Released, Result, Retry
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
-from flam_store.state import AttemptState, State
+from flam_store.state import FINISHED, AttemptState, State
 from flam_store.worker import Turn
 
 _PROMOTE_AT_ONCE = 10_000
@@ -28,15 +29,16 @@ def turn(
     worker_id: str,
     want: int,
     queues: Collection[str] | None,
+    config: Config,
     now: int,
 ) -> tuple[Turn, int]:
     """Record the results, then claim up to ``want`` jobs for a registered worker.
 
     Also returns how many jobs the results have made fit for others to claim.
     """
-    freed = [_finish(db, result, now) for result in results]
+    freed = [_finish(db, result, config, now=now) for result in results]
     refused = tuple(result for result, jobs in zip(results, freed, strict=True) if jobs is None)
-    answer = _claims(db, worker_id=worker_id, want=want, queues=queues, now=now)
+    answer = _claims(db, worker_id=worker_id, want=want, queues=queues, config=config, now=now)
     return attrs.evolve(answer, refused=refused), sum(jobs or 0 for jobs in freed)
 
 
@@ -46,6 +48,7 @@ def _claims(
     worker_id: str,
     want: int,
     queues: Collection[str] | None,
+    config: Config,
     now: int,
 ) -> Turn:
     served = rows.packed_names(queues)
@@ -54,8 +57,8 @@ def _claims(
     if _promote(db, now) == _PROMOTE_AT_ONCE:
         return Turn(next_due_in=timedelta(0))
     claims: list[Claim] = []
-    while len(claims) < want and (claim := _claim(db, worker_id, served, now)):
-        claims.append(claim)
+    while len(claims) < want and (seq := _chosen(db, served, config, now=now)) is not None:
+        claims += _claim(db, seq, worker_id, config=config, now=now)
     if len(claims) == want:
         return Turn(claims=tuple(claims))
     ((drained,),) = db.execute(SQL["drained"], {"queues": served}).fetchall()
@@ -71,19 +74,30 @@ def _next_due(db: sqlite3.Connection, now: int) -> timedelta | None:
     return None if due is None else timedelta(milliseconds=max(0, due - now))
 
 
-def _claim(db: sqlite3.Connection, worker_id: str, served: str | None, now: int) -> Claim | None:
-    """The next job, whose row is readable. One that is not goes to the dead letters."""
-    while chosen := db.execute(SQL["choose"], {"queues": served}).fetchall():
-        ((seq,),) = chosen
-        ((attempt, due_at),) = db.execute(SQL["take"], {"seq": seq, "now": now}).fetchall()
-        start = {"seq": seq, "attempt": attempt, "worker": worker_id, "due_at": due_at, "now": now}
-        db.execute(SQL["start_attempt"], start)
-        (row,) = db.execute(SQL["job_by_seq"], (seq,)).fetchall()
-        try:
-            return Claim(job=_runnable(row), attempt=attempt, worker=worker_id)
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
-            _bury(db, seq, attempt, f"its row cannot be read: {error}", now)
-    return None
+def _chosen(db: sqlite3.Connection, served: str | None, config: Config, *, now: int) -> int | None:
+    """The number of the job that is next in order, if one may be claimed."""
+    if config.priority_ageing is None:
+        found = db.execute(SQL["choose"], {"queues": served}).fetchall()
+    else:
+        level_ms = max(1, round(config.priority_ageing * 1000))
+        asked = {"queues": served, "level_ms": level_ms, "now": now}
+        found = db.execute(SQL["choose_aged"], asked).fetchall()
+    return found[0][0] if found else None
+
+
+def _claim(
+    db: sqlite3.Connection, seq: int, worker_id: str, *, config: Config, now: int
+) -> tuple[Claim, ...]:
+    """Start the job. If its row cannot be read, it goes to the dead letters instead."""
+    ((attempt, due_at),) = db.execute(SQL["take"], {"seq": seq, "now": now}).fetchall()
+    start = {"seq": seq, "attempt": attempt, "worker": worker_id, "due_at": due_at, "now": now}
+    db.execute(SQL["start_attempt"], start)
+    (row,) = db.execute(SQL["job_by_seq"], (seq,)).fetchall()
+    try:
+        return (Claim(job=_runnable(row), attempt=attempt, worker=worker_id),)
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        _bury(db, (seq, attempt), f"its row cannot be read: {error}", config=config, now=now)
+        return ()
 
 
 def _runnable(row: rows.Row) -> Job:
@@ -93,12 +107,16 @@ def _runnable(row: rows.Row) -> Job:
     return job
 
 
-def _bury(db: sqlite3.Connection, seq: int, attempt: int, problem: str, now: int) -> None:
+def _bury(
+    db: sqlite3.Connection, start: tuple[int, int], problem: str, *, config: Config, now: int
+) -> None:
     failure = Failure(state=AttemptState.FAILED, cause="unreadable", error=problem)
-    _finish(db, Result(seq=seq, attempt=attempt, outcome=Dead(failure=failure)), now)
+    seq, attempt = start
+    result = Result(seq=seq, attempt=attempt, outcome=Dead(failure=failure))
+    _finish(db, result, config, now=now)
 
 
-def _finish(db: sqlite3.Connection, result: Result, now: int) -> int | None:
+def _finish(db: sqlite3.Connection, result: Result, config: Config, *, now: int) -> int | None:
     """Write the outcome where the attempt still holds its job, or return None.
 
     Returns how many jobs it has made fit to be claimed.
@@ -107,14 +125,25 @@ def _finish(db: sqlite3.Connection, result: Result, now: int) -> int | None:
     job = _job_after(result, now)
     if job["state"] != State.COMPLETED and db.execute(SQL["is_cancel_requested"], fence).fetchall():
         job |= {"state": State.CANCELLED.value, "ready": None, "given_back": 0}
-    if db.execute(SQL["settle_job"], fence | job).rowcount != 1:
+    settled = db.execute(SQL["settle_job"], fence | job).fetchall()
+    if not settled:
         note = f"; its worker reported later: {_told(result)}"
         db.execute(SQL["note_late_result"], fence | {"note": note})
         return None
     db.execute(SQL["end_attempt"], fence | _attempt_after(result))
-    if job["state"] != State.COMPLETED.value:
-        return int(job["ready"] is not None)
-    return db.execute(SQL["unblock_children"], {"seq": result.seq, "now": now}).rowcount
+    fit = int(job["ready"] is not None)
+    if job["state"] in FINISHED:
+        fit += db.execute(SQL["unblock_children"], {"seq": result.seq, "now": now}).rowcount
+    ((may_have_hooks,),) = settled
+    if may_have_hooks:
+        fit += _run_hooks(db, result, config, now=now)
+    return fit
+
+
+def _run_hooks(db: sqlite3.Connection, result: Result, config: Config, *, now: int) -> int:
+    from flam_store.sqlite.hooking import enqueue_hooks
+
+    return enqueue_hooks(db, result, config, now=now)
 
 
 def _job_after(result: Result, now: int) -> dict[str, Any]:

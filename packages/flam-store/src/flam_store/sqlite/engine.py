@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from flam_store.clock import Clock, system_clock
 from flam_store.config import Config
-from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Ledger, Page
+from flam_store.job import Attempt, Claim, Expired, Job, JobFilter, JobSpec, Ledger, Page
 from flam_store.names import new_id
 from flam_store.outcome import Result
 from flam_store.overview import Overview, QueueInfo
 from flam_store.rules import require_concurrency, require_name
 from flam_store.sqlite import bells, claiming, enqueueing, finished, reading, registry, steering
 from flam_store.sqlite.session import Session, version_of
+from flam_store.state import State
 from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
 
 if TYPE_CHECKING:
@@ -108,8 +109,9 @@ class SqliteStore:
         def change(db: sqlite3.Connection) -> tuple[Turn, int]:
             self._seen_version = version_of(db)
             return claiming.turn(
-                db, results, worker_id=worker_id, want=want, queues=queues, now=self._clock()
-            )
+                db, results, worker_id=worker_id, want=want, queues=queues,
+                config=self._config, now=self._clock(),
+            )  # fmt: skip
 
         turn, freed = self._session.write(change)
         if freed:
@@ -133,7 +135,7 @@ class SqliteStore:
             seq = steering.cancel(db, job_id, by, self._clock())
             return reading.job_by_seq(db, seq)
 
-        return self._session.write(change)
+        return self._ringing(self._session.write(change))
 
     def pause(self, queue: str, *, by: str, note: str | None = None) -> QueueInfo:
         require_name("queue", queue)
@@ -166,6 +168,19 @@ class SqliteStore:
         return self._session.write(
             lambda db: finished.purge(db, which, older_than, limit, self._clock())
         )
+
+    def expire(
+        self, state: State, *, older_than: timedelta, after: int = 0, limit: int = 500
+    ) -> Expired:
+        from flam_store.sqlite.expiring import Stretch, expire
+
+        which = Stretch(state=state, older_than=older_than, after=after, limit=limit)
+        return expire(self._session, which, self._clock())
+
+    def forget_minutes(self, *, limit: int = 500) -> int:
+        from flam_store.sqlite.expiring import forget_minutes
+
+        return forget_minutes(self._session, limit, self._clock())
 
     def tidy(self) -> None:
         self._session.truncate_log()

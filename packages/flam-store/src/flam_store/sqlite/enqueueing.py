@@ -11,7 +11,7 @@ from flam_store.errors import Conflict, IdTaken, KeyTaken, SpecError
 from flam_store.job import JobSpec
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
-from flam_store.state import State
+from flam_store.state import FINISHED, State
 
 _CHUNK = 1_000
 
@@ -51,13 +51,15 @@ def _insert_chunk(
 def _wait_for_parents(db: sqlite3.Connection, spec: JobSpec, seq: int) -> State:
     """Record what the job waits for; whether it has to."""
     state = State.PENDING
+    any_end = spec.after_policy == "any"
+    enough = FINISHED if any_end else {State.COMPLETED}
     for parent_id in spec.after:
         found = db.execute(SQL["parent"], (parent_id,)).fetchall()
         if not found:
             raise SpecError(f"no job has the id {parent_id!r}", field="after")
         ((parent, parent_state),) = found
-        db.execute(SQL["insert_dependency"], (seq, parent, parent_id))
-        if parent_state != State.COMPLETED:
+        db.execute(SQL["insert_dependency"], (seq, parent, parent_id, any_end))
+        if parent_state not in enough:
             state = State.BLOCKED
     return state
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from datetime import timedelta
 
 from flam_store.clock import span
@@ -48,9 +49,11 @@ def retry_dead(db: sqlite3.Connection, limit: int, now: int) -> int:
 
 def _revive(db: sqlite3.Connection, seq: int, now: int) -> int:
     try:
-        return db.execute(SQL["retry_finished"], {"seq": seq, "now": now}).rowcount
+        revived = db.execute(SQL["retry_finished"], {"seq": seq, "now": now}).rowcount
     except sqlite3.IntegrityError:
         return 0
+    db.execute(SQL["block_children"], {"seq": seq, "now": now})
+    return revived
 
 
 def purge(
@@ -67,8 +70,13 @@ def purge(
             "limit": limit - len(seqs),
         }
         seqs += [seq for (seq,) in db.execute(SQL["purgeable"], asked).fetchall()]
+    return delete(db, seqs)
+
+
+def delete(db: sqlite3.Connection, seqs: Collection[int]) -> tuple[int, ...]:
+    """Delete these finished jobs; return their seqs."""
     if not seqs:
         return ()
-    gone = {"seqs": rows.packed(seqs)}
+    gone = {"seqs": rows.packed(list(seqs))}
     db.execute(SQL["satisfy_children"], gone)
     return tuple(sorted(seq for (seq,) in db.execute(SQL["purge"], gone).fetchall()))

@@ -11,7 +11,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 INSERT INTO labels (seq, key, value) VALUES (?, ?, ?);
 
 -- name: insert_dependency
-INSERT INTO dependencies (child, parent, parent_id) VALUES (?, ?, ?);
+INSERT INTO dependencies (child, parent, parent_id, any_end) VALUES (?, ?, ?, ?);
 
 -- name: parent
 SELECT seq, state FROM jobs WHERE id = ?;
@@ -77,6 +77,30 @@ WHERE queues.paused_at IS NULL
       SELECT jobs FROM counters WHERE queue = open.queue AND state = 'processing'), 0))
 ORDER BY head.priority DESC, head.seq LIMIT 1;
 
+-- name: choose_aged
+WITH RECURSIVE heads (seq) AS (
+    SELECT (SELECT seq FROM jobs INDEXED BY jobs_ready
+            WHERE ready = 1 ORDER BY queue, priority DESC, seq LIMIT 1)
+    UNION ALL
+    SELECT coalesce(
+        (SELECT seq FROM jobs INDEXED BY jobs_ready
+         WHERE ready = 1 AND queue = head.queue AND priority < head.priority
+         ORDER BY priority DESC, seq LIMIT 1),
+        (SELECT seq FROM jobs INDEXED BY jobs_ready
+         WHERE ready = 1 AND queue > head.queue ORDER BY queue, priority DESC, seq LIMIT 1))
+    FROM heads JOIN jobs AS head ON head.seq = heads.seq
+)
+SELECT head.seq
+FROM heads
+JOIN jobs AS head ON head.seq = heads.seq
+LEFT JOIN queues ON queues.name = head.queue
+WHERE queues.paused_at IS NULL
+  AND (:queues IS NULL OR head.queue IN (SELECT value FROM json_each(:queues)))
+  AND (queues.concurrency IS NULL OR queues.concurrency > coalesce((
+      SELECT jobs FROM counters WHERE queue = head.queue AND state = 'processing'), 0))
+ORDER BY head.priority + max(0, :now - max(head.run_at, head.created_at)) / :level_ms DESC, head.seq
+LIMIT 1;
+
 -- name: take
 UPDATE jobs SET state = 'processing', ready = NULL, attempt = attempt + 1, attempts = attempts + 1,
                 updated_at = :now
@@ -93,12 +117,17 @@ SELECT 1 FROM workers WHERE id = ? AND role = 'worker';
 -- name: settle_job
 UPDATE jobs SET state = :state, ready = :ready, run_at = coalesce(:run_at, run_at),
                 attempts = attempts - :given_back, updated_at = :now
-WHERE seq = :seq AND attempt = :attempt AND state = 'processing';
+WHERE seq = :seq AND attempt = :attempt AND state = 'processing'
+RETURNING instr(options, '"on_') > 0;
 
 -- name: end_attempt
 UPDATE attempts SET state = :state, finished_at = :now, exit_code = :exit_code, signal = :signal,
                     cause = :cause, error = :error, output_bytes = :output_bytes
 WHERE seq = :seq AND attempt = :attempt AND state = 'running';
+
+-- name: attempt_of
+SELECT seq, attempt, state, worker, started_at, finished_at, exit_code, signal, cause, error, output_bytes
+FROM attempts WHERE seq = :seq AND attempt = :attempt;
 
 -- name: note_late_result
 UPDATE attempts SET error = error || :note
@@ -109,7 +138,8 @@ UPDATE jobs SET state = 'pending', ready = run_at <= :now, updated_at = :now
 WHERE state = 'blocked' AND seq IN (SELECT child FROM dependencies WHERE parent = :seq)
   AND NOT EXISTS (
       SELECT 1 FROM dependencies LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
-      WHERE dependencies.child = jobs.seq AND parent.state IS NOT 'completed');
+      WHERE dependencies.child = jobs.seq AND parent.state IS NOT 'completed'
+        AND (NOT any_end OR parent.state NOT IN ('dead', 'cancelled')));
 
 -- name: cancel_waiting
 UPDATE jobs SET state = 'cancelled', ready = NULL, updated_at = :now
@@ -209,7 +239,8 @@ UPDATE jobs SET attempts = 0, run_at = :now, updated_at = :now,
     ready = CASE WHEN waits.yes THEN NULL ELSE 1 END
 FROM (SELECT EXISTS (
         SELECT 1 FROM dependencies LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
-        WHERE dependencies.child = :seq AND parent.state IS NOT 'completed') AS yes) AS waits
+        WHERE dependencies.child = :seq AND parent.state IS NOT 'completed'
+          AND (NOT any_end OR parent.state NOT IN ('dead', 'cancelled'))) AS yes) AS waits
 WHERE seq = :seq AND state IN ('dead', 'cancelled', 'completed');
 
 -- name: block_children
@@ -232,7 +263,23 @@ SELECT seq FROM jobs
 WHERE state = :state AND updated_at <= :until AND (:queue IS NULL OR queue = :queue)
   AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
       SELECT 1 FROM labels WHERE labels.seq = jobs.seq AND key = want.key AND labels.value = want.value))
+  AND (state = 'completed' OR NOT EXISTS (
+      SELECT 1 FROM dependencies JOIN jobs AS child ON child.seq = dependencies.child
+      WHERE dependencies.parent = jobs.seq AND NOT any_end AND child.state = 'blocked'))
 ORDER BY seq LIMIT :limit;
+
+-- name: ended_after
+SELECT seq, created_at, updated_at <= :until AND (state = 'completed' OR NOT EXISTS (
+    SELECT 1 FROM dependencies JOIN jobs AS child ON child.seq = dependencies.child
+    WHERE dependencies.parent = jobs.seq AND NOT any_end AND child.state = 'blocked'))
+FROM jobs WHERE state = :state AND seq > :after ORDER BY seq LIMIT :limit;
+
+-- name: still_old
+SELECT seq FROM jobs
+WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state = :state AND updated_at <= :until
+  AND (state = 'completed' OR NOT EXISTS (
+      SELECT 1 FROM dependencies JOIN jobs AS child ON child.seq = dependencies.child
+      WHERE dependencies.parent = jobs.seq AND NOT any_end AND child.state = 'blocked'));
 
 -- name: satisfy_children
 DELETE FROM dependencies
@@ -243,6 +290,14 @@ WHERE parent IN (SELECT value FROM json_each(:seqs))
 DELETE FROM jobs
 WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state IN ('completed', 'dead', 'cancelled')
 RETURNING seq;
+
+-- name: old_minutes
+SELECT 1 FROM rollup WHERE span_ms = 60000 AND start_at < :until LIMIT 1;
+
+-- name: drop_minutes
+DELETE FROM rollup WHERE span_ms = 60000 AND (start_at, queue, state) IN (
+    SELECT start_at, queue, state FROM rollup WHERE span_ms = 60000 AND start_at < :until
+    ORDER BY start_at LIMIT :limit);
 
 -- name: starts_between
 SELECT seq, attempt, state, worker, output_bytes FROM attempts
@@ -291,19 +346,22 @@ WHERE (ready IS NOT NULL) <> (state IN ('pending', 'failed'));
 SELECT id FROM jobs
 WHERE state = 'blocked' AND NOT EXISTS (
     SELECT 1 FROM dependencies LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
-    WHERE dependencies.child = jobs.seq AND parent.state IS NOT 'completed');
+    WHERE dependencies.child = jobs.seq AND parent.state IS NOT 'completed'
+      AND (NOT any_end OR parent.state NOT IN ('dead', 'cancelled')));
 
 -- name: unblock_again
 UPDATE jobs SET state = 'pending', ready = run_at <= :now, updated_at = :now
 WHERE state = 'blocked' AND NOT EXISTS (
     SELECT 1 FROM dependencies LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
-    WHERE dependencies.child = jobs.seq AND parent.state IS NOT 'completed');
+    WHERE dependencies.child = jobs.seq AND parent.state IS NOT 'completed'
+      AND (NOT any_end OR parent.state NOT IN ('dead', 'cancelled')));
 
 -- name: hopelessly_blocked_jobs
 SELECT DISTINCT jobs.id
 FROM jobs JOIN dependencies ON dependencies.child = jobs.seq
 LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
-WHERE jobs.state = 'blocked' AND (parent.state IS NULL OR parent.state IN ('dead', 'cancelled'));
+WHERE jobs.state = 'blocked' AND NOT any_end
+  AND (parent.state IS NULL OR parent.state IN ('dead', 'cancelled'));
 
 -- name: latest_times
 SELECT 'a job', max(max(created_at, updated_at)) FROM jobs

@@ -25,6 +25,7 @@ def cancel(db: sqlite3.Connection, job_id: str, by: str, now: int) -> int:
         db.execute(SQL["request_cancel"], {"seq": seq, "now": now, "by": by})
     else:
         db.execute(SQL["cancel_waiting"], {"seq": seq, "now": now})
+        db.execute(SQL["unblock_children"], {"seq": seq, "now": now})
     return int(seq)
 
 

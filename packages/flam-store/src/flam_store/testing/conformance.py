@@ -20,12 +20,16 @@ It asks only what can be asked through the verbs of ``flam_store.store``.
 
 from __future__ import annotations
 
+from flam_store.testing.ageing import Ageing
 from flam_store.testing.claiming import Claiming
 from flam_store.testing.copying import Copying
 from flam_store.testing.draining import Draining
+from flam_store.testing.ending import Ending
 from flam_store.testing.enqueueing import Enqueueing
 from flam_store.testing.examining import Examining
+from flam_store.testing.expiring import Expiring
 from flam_store.testing.finishing import Fencing, Finishing
+from flam_store.testing.hooking import Hooking
 from flam_store.testing.purging import Purging
 from flam_store.testing.reading import Reading
 from flam_store.testing.registering import Registering
@@ -38,7 +42,8 @@ __all__ = ["Conformance", "MakeStore", "OpenBackup"]
 
 
 class Conformance(
-    Enqueueing, Claiming, Finishing, Fencing, Draining, Retrying, Purging, Reading, Registering,
+    Enqueueing, Claiming, Ageing, Finishing, Fencing, Ending, Hooking, Draining, Retrying, Purging,
+    Expiring, Reading, Registering,
     Waiting, Closing, Steering, Examining, Copying,
 ):  # fmt: skip
     """All of it."""

@@ -95,21 +95,6 @@ class Purging(Suite):
         run(store, OUTCOMES["dead"])
         assert store.retry("child").state is State.PENDING
 
-    @pytest.mark.parametrize("state", [State.DEAD, State.CANCELLED])
-    def test_a_child_of_a_parent_that_is_gone_and_was_not_completed_stays_blocked(
-        self, store: Store, state: State
-    ) -> None:
-        stored_in(store, state)
-        store.enqueue_many([spec("b"), spec("child", after=("j", "b"))])
-        store.purge(JobFilter(states=(state,)))
-        run(store, OUTCOMES["completed"])
-        child = store.job("child")
-        assert child.state is State.BLOCKED
-        assert "j" in child.after
-        store.enqueue(spec("j"))
-        run(store, OUTCOMES["completed"])
-        assert state_of(store, "child") is State.BLOCKED
-
     def test_a_purged_child_holds_up_nobody(self, store: Store) -> None:
         store.enqueue_many([spec("a"), spec("child", after=("a",))])
         run(store, OUTCOMES["completed"])

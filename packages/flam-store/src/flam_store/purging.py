@@ -1,0 +1,21 @@
+"""Deleting finished jobs with their output."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flam_store.job import JobFilter
+from flam_store.output import Logs
+from flam_store.store import Store
+
+_CHUNK = 500
+
+
+def purge_all(store: Store, logs: Logs, which: JobFilter, *, older_than: timedelta) -> int:
+    """Delete all that match, in portions; return how many. Of their text nothing is left."""
+    deleted = 0
+    while seqs := store.purge(which, older_than=older_than, limit=_CHUNK):
+        logs.remove(seqs)
+        deleted += len(seqs)
+    store.tidy()
+    return deleted

@@ -1,0 +1,83 @@
+"""Deleting what is too old, a stretch at a time, so that nobody else waits for long."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+
+import attrs
+
+from flam_store.clock import span
+from flam_store.job import Expired
+from flam_store.sqlite import finished
+from flam_store.sqlite.queries import SQL
+from flam_store.sqlite.rows import packed
+from flam_store.sqlite.session import Session
+from flam_store.state import FINISHED, State
+
+_CHUNK, _CHUNKS = 500, 10
+"""How many jobs are read at once, and how often, until a look ends without having found enough."""
+
+_HOUR_MS = 3_600_000
+_KEPT_MINUTES_MS = 48 * _HOUR_MS
+
+
+@attrs.frozen(kw_only=True)
+class Stretch:
+    """Jobs of a state that come after the ``seq`` ``after``; at most ``limit`` are deleted."""
+
+    state: State
+    older_than: timedelta
+    after: int
+    limit: int
+
+
+def expire(session: Session, which: Stretch, now: int) -> Expired:
+    """Find them by reading alone, so that nothing is locked while there is nothing to do."""
+    if which.state not in FINISHED:
+        raise ValueError(f"jobs that are {which.state} are not finished")
+    until = now - span(which.older_than)
+    old, after = session.read(lambda db: _old(db, which, until))
+    if not old:
+        return Expired(seqs=(), after=after)
+    asked = {"seqs": packed(old), "state": which.state.value, "until": until}
+    return Expired(seqs=session.write(partial(_delete, asked=asked)), after=after)
+
+
+def _old(db: sqlite3.Connection, which: Stretch, until: int) -> tuple[list[int], int | None]:
+    """Which are old enough, and where to go on.
+
+    What is stored later has a higher number: after the first that is too young in itself
+    nothing can be old enough.
+    """
+    old: list[int] = []
+    after = which.after
+    for _ in range(_CHUNKS):
+        asked = {"state": which.state.value, "until": until, "after": after, "limit": _CHUNK}
+        found = db.execute(SQL["ended_after"], asked).fetchall()
+        for after, created_at, is_old in found:
+            if created_at > until:
+                return old, None
+            old += [after] if is_old else []
+            if len(old) == which.limit:
+                return old, after
+        if len(found) < _CHUNK:
+            return old, None
+    return old, after
+
+
+def _delete(db: sqlite3.Connection, asked: Mapping[str, object]) -> tuple[int, ...]:
+    """They may have been retried, or needed, since they were found."""
+    still = [seq for (seq,) in db.execute(SQL["still_old"], asked).fetchall()]
+    return finished.delete(db, still)
+
+
+def forget_minutes(session: Session, limit: int, now: int) -> int:
+    """An hour's minutes go together, so that this is little to do most of the time."""
+    until = (now - _KEPT_MINUTES_MS) // _HOUR_MS * _HOUR_MS
+    asked = {"until": until, "limit": limit}
+    if not session.read(lambda db: db.execute(SQL["old_minutes"], asked).fetchall()):
+        return 0
+    return session.write(lambda db: db.execute(SQL["drop_minutes"], asked).rowcount)
