@@ -26,6 +26,7 @@ from flam_store.testing.draining import Draining
 from flam_store.testing.enqueueing import Enqueueing
 from flam_store.testing.examining import Examining
 from flam_store.testing.finishing import Fencing, Finishing
+from flam_store.testing.moving import Moving
 from flam_store.testing.purging import Purging
 from flam_store.testing.reading import Reading
 from flam_store.testing.registering import Registering
@@ -39,6 +40,6 @@ __all__ = ["Conformance", "MakeStore", "OpenBackup"]
 
 class Conformance(
     Enqueueing, Claiming, Finishing, Fencing, Draining, Retrying, Purging, Reading, Registering,
-    Waiting, Closing, Steering, Examining, Copying,
+    Waiting, Closing, Steering, Examining, Copying, Moving,
 ):  # fmt: skip
     """All of it."""
