@@ -1,3 +1,4 @@
+# ruff: noqa: PT012, SIM117 - the blocks are what is tested
 """Jobs and a program's own rows, in one transaction of the program's own connection."""
 
 from __future__ import annotations
