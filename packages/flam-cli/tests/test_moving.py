@@ -62,7 +62,7 @@ def test_standard_input_is_read_and_skipping_is_told(
 ) -> None:
     refused = process("import", stdin=exported.read_bytes())
     assert refused.returncode == 4
-    assert b"'done' belongs to a stored job, and so do 3 more ids" in refused.stderr
+    assert b"'done' belongs to a stored job, and so do 3 more of these" in refused.stderr
     done = process("import", "-", "--skip-existing", "--json", stdin=exported.read_bytes())
     assert json.loads(done.stdout) == {
         "jobs": 0, "interrupted": 0, "skipped": 4, "dry_run": False}  # fmt: skip

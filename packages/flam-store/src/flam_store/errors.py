@@ -107,15 +107,18 @@ class Conflict(FlamError):
 
 
 class IdTaken(Conflict):
-    """``others`` is how many more ids of an import belong to stored jobs."""
+    """``others`` is how many more ids of an import belong to stored jobs; None for a new job."""
 
-    def __init__(self, job_id: str, *, others: int = 0) -> None:
+    def __init__(self, job_id: str, *, others: int | None = None) -> None:
         self.job_id = job_id
         self.others = others
         problem = f"The id {job_id!r} belongs to a stored job"
-        if others:
-            problem += f", and so do {others:,} more ids"
-        super().__init__(f"{problem}. Give another, or none.")
+        if others is None:
+            mend = "Give another, or none."
+        else:
+            problem += f", and so do {others:,} more of these" if others else ""
+            mend = "Nothing was imported; --skip-existing leaves such jobs out."
+        super().__init__(f"{problem}. {mend}")
 
 
 class KeyTaken(Conflict):

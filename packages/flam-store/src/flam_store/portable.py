@@ -8,7 +8,7 @@ the last says that nothing is missing. Everything that runs a job again is in it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -23,9 +23,6 @@ FORMAT = "flam-jobs"
 VERSION = 1
 HEADER: Shape = {"format": FORMAT, "version": VERSION}
 END: Shape = {"end": FORMAT}
-
-Progress = Callable[[int, int], None]
-"""Told now and then how far it is, and of how much."""
 
 _POLICY = ("max_retries", "backoff_base", "backoff_max", "backoff_jitter")
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import attrs
-
 from flam_store import rules
 from flam_store.errors import SpecError
 from flam_store.portable import END, FORMAT, HEADER, VERSION, PastAttempt, Record
@@ -38,20 +36,16 @@ def parse_records(file: Iterable[bytes]) -> Iterator[Record]:
             if value == END:
                 _check_end(numbered)
                 return
-            yield attrs.evolve(parse_record(value), line=number)
+            yield parse_record(value, line=number)
         except SpecError as error:
             raise error if error.line else error.at_line(number) from None
     problem = 'the file is cut short: its last line, {"end": "' + FORMAT + '"}, is missing'
     raise SpecError(problem, line=number)
 
 
-def parse_record(value: Any) -> Record:
+def parse_record(value: Any, *, line: int | None = None) -> Record:
     """One record from parsed JSON. SpecError."""
-    given = _object("", value, _RECORD)
-    try:
-        return Record(**given)
-    except TypeError as error:
-        raise SpecError(f"is no record: {error}") from None
+    return Record(**_object("", value, _RECORD), line=line)
 
 
 def _check_header(line: bytes) -> None:

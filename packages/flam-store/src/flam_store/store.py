@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
     from flam_store.portable import Imported, Record
-    from flam_store.portable import Progress as Steps
 
 
 class StoreReader(Protocol):
@@ -56,7 +55,7 @@ class StoreReader(Protocol):
         """What is stored under the numbers (``seq``) from ``first`` to ``last``, both included."""
 
     def export(
-        self, which: JobFilter | None = None, *, progress: Steps | None = None
+        self, which: JobFilter | None = None, *, progress: Progress | None = None
     ) -> Iterator[Record]:
         """Jobs with their whole history, oldest first; ``flam_store.portable`` makes lines of it.
 

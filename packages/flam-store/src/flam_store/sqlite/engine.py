@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
     from flam_store.portable import Imported, Record
-    from flam_store.portable import Progress as Steps
 
 T = TypeVar("T")
 
@@ -78,7 +77,7 @@ class SqliteStore:
         return self._session.read(lambda db: reading.ledger(db, first, last))
 
     def export(
-        self, which: JobFilter | None = None, *, progress: Steps | None = None
+        self, which: JobFilter | None = None, *, progress: Progress | None = None
     ) -> Iterator[Record]:
         from flam_store.sqlite.exporting import export
 

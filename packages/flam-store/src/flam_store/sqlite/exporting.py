@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from flam_store.copies import Progress
 from flam_store.errors import SpecError, StoreError
 from flam_store.job import JobFilter
-from flam_store.portable import Progress, Record, is_wanted, past, record_of
+from flam_store.portable import Record, is_wanted, past, record_of
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.session import Session

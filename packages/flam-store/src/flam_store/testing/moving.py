@@ -114,7 +114,7 @@ class Moving(Suite):
         store.cancel("j0", by="a test")
         store.purge(JobFilter())
         before = everything(store)
-        with pytest.raises(IdTaken, match=r"'j1' .* 1,198 more") as refused:
+        with pytest.raises(IdTaken, match=r"'j1' .* 1,198 more of these") as refused:
             store.import_jobs(records)
         assert refused.value.others == 1_198
         assert everything(store) == before
