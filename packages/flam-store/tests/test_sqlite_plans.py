@@ -78,7 +78,8 @@ def test_a_job_is_found_by_an_index(db: sqlite3.Connection, name: str, index: st
 
 
 SMALL = {"counters", "queues", "workers", "open", "waits", "want", "json_each", "holding",
-         "sqlite_sequence", "sqlite_schema", "temp.sqlite_schema", "made", "reference", "CONSTANT"}  # fmt: skip
+         "sqlite_sequence", "sqlite_schema", "temp.sqlite_schema", "made", "reference",
+         "CONSTANT"}  # fmt: skip
 BY_A_PARTIAL_INDEX = {
     "SCAN jobs USING INDEX jobs_ready",
     "SCAN attempts USING INDEX attempts_running",
