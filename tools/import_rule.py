@@ -27,6 +27,8 @@ PURE = (
     "flam_store.job",
     "flam_store.outcome",
     "flam_store.overview",
+    "flam_store.portable",
+    "flam_store.portable_text",
     "flam_store.rules",
     "flam_store.shapes",
     "flam_store.spec",

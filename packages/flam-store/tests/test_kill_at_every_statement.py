@@ -32,6 +32,7 @@ from flam_store.testing.given import (
     spec,
     stored_in,
 )
+from flam_store.testing.moving import emptied
 from flam_store.worker import Stop
 
 MANY = 12
@@ -66,6 +67,14 @@ def with_hooks(store: Store) -> Any:
 def with_late(store: Store) -> Any:
     store.enqueue(spec("j"))
     return run(store, CRASHED)
+
+
+def taken_out(store: Store) -> Any:
+    for state in (State.COMPLETED, State.BLOCKED, State.PROCESSING):
+        stored_in(store, state, state.value, queue=state.value, labels={"a": "b"})
+    records = list(store.export())
+    emptied(store)
+    return records
 
 
 def promote(store: Any, _: Any) -> None:
@@ -128,6 +137,7 @@ VERBS = {
         given=lambda store: stored_in(store, State.FAILED), do=lambda store, _: store.retry("j")
     ),
     "retry_dead": Verb(given=with_ended, do=lambda store, _: store.retry_dead()),
+    "import": Verb(given=taken_out, do=lambda store, records: store.import_jobs(records)),
     "purge": Verb(given=with_ended, do=lambda store, _: store.purge(JobFilter())),
     "expire": Verb(
         given=with_ended,

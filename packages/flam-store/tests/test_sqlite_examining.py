@@ -86,7 +86,9 @@ BROKEN = {
     "a trigger of another": (
         "schema", Level.FAIL,
         "CREATE TRIGGER theirs AFTER INSERT ON jobs BEGIN SELECT 1; END"),
-    "a table of another": ("schema", Level.FAIL, "CREATE TABLE theirs (x)"),
+    "an index of another": ("schema", Level.FAIL, "CREATE INDEX theirs ON jobs (command)"),
+    "a table that refers to a job": (
+        "schema", Level.FAIL, "CREATE TABLE theirs (job TEXT REFERENCES Jobs (id))"),
 }  # fmt: skip
 
 

@@ -453,7 +453,7 @@ def test_tidying_empties_the_wal_while_nobody_reads(path: Path) -> None:
 
 
 def test_the_wal_does_not_grow_without_bound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "_CHANGES_A_CHECKPOINT", 100)
+    monkeypatch.setattr(session, "CHANGES_A_CHECKPOINT", 100)
     with open_store(url(path)) as store, open_store(url(path)) as other:
         sizes = []
         for n in range(200):

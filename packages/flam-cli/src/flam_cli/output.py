@@ -28,7 +28,10 @@ class OutputGone(NotFound):
     def __init__(self, job_id: str, attempt: int) -> None:
         self.job_id = job_id
         self.attempt = attempt
-        super().__init__(f"Attempt {attempt} of job {job_id!r} has no output file (any more).")
+        super().__init__(
+            f"Attempt {attempt} of job {job_id!r} has no output file: it was deleted, or the job "
+            "was imported, and what jobs print is not part of an export."
+        )
 
 
 @attrs.frozen

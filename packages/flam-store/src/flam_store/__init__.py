@@ -1,15 +1,46 @@
 """Flam's store: a durable job queue in an SQLite file, as a typed library.
 
+>>> import tempfile
 >>> from flam_store import JobSpec, open_store
->>> with open_store("sqlite:///:memory-example.db") as store:  # doctest: +SKIP
+>>> folder = tempfile.TemporaryDirectory()
+>>> with open_store(f"sqlite:///{folder.name}/queue.db") as store:
 ...     job = store.enqueue(JobSpec(command="echo hello"))
+...     print(job.state, store.job(job.id).command)
+pending echo hello
+>>> folder.cleanup()
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from flam_store.config import Config
+from flam_store.errors import (
+    Conflict,
+    FlamError,
+    IdTaken,
+    JobNotFound,
+    KeyTaken,
+    NotFinished,
+    NotFound,
+    QueueNotFound,
+    SpecError,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreLost,
+    StoreMisused,
+    WrongState,
+)
 from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Page
 from flam_store.opening import open_store
+from flam_store.outcome import Cancelled, Completed, Dead, Failure, Outcome, Released, Result, Retry
 from flam_store.state import FINISHED, AttemptState, State
 from flam_store.store import Store, StoreReader
+from flam_store.worker import Orders, ProcessId, Registration, Role, Stop, Turn, Woke
+
+if TYPE_CHECKING:
+    from flam_store.joining import transaction
+    from flam_store.waiting import wait_until_finished
 
 __version__ = "0.1.0"
 
@@ -17,14 +48,55 @@ __all__ = [
     "FINISHED",
     "Attempt",
     "AttemptState",
+    "Cancelled",
     "Claim",
+    "Completed",
     "Config",
+    "Conflict",
+    "Dead",
+    "Failure",
+    "FlamError",
+    "IdTaken",
     "Job",
     "JobFilter",
+    "JobNotFound",
     "JobSpec",
+    "KeyTaken",
+    "NotFinished",
+    "NotFound",
+    "Orders",
+    "Outcome",
     "Page",
+    "ProcessId",
+    "QueueNotFound",
+    "Registration",
+    "Released",
+    "Result",
+    "Retry",
+    "Role",
+    "SpecError",
     "State",
+    "Stop",
     "Store",
+    "StoreBusy",
+    "StoreError",
+    "StoreFull",
+    "StoreLost",
+    "StoreMisused",
     "StoreReader",
+    "Turn",
+    "Woke",
+    "WrongState",
     "open_store",
+    "transaction",
+    "wait_until_finished",
 ]
+
+_LATER = {"transaction": "flam_store.joining", "wait_until_finished": "flam_store.waiting"}
+"""What only some programs use, and where it is: imported when it is asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)

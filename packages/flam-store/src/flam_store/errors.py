@@ -14,6 +14,7 @@ FlamError
 │   ├── WrongState       the job's state does not allow the verb
 │   ├── FileTaken        a file that would be overwritten
 │   └── StoreInUse       processes use the store
+├── NotFinished          jobs that were waited for were not finished in time
 ├── StoreError           the store cannot be used
 │   ├── StoreBusy        somebody else held it for too long; the verb may be tried again
 │   ├── StoreFull        no space; nothing was changed
@@ -106,9 +107,18 @@ class Conflict(FlamError):
 
 
 class IdTaken(Conflict):
-    def __init__(self, job_id: str) -> None:
+    """``others`` is how many more ids of an import belong to stored jobs; None for a new job."""
+
+    def __init__(self, job_id: str, *, others: int | None = None) -> None:
         self.job_id = job_id
-        super().__init__(f"The id {job_id!r} belongs to a stored job. Give another, or none.")
+        self.others = others
+        problem = f"The id {job_id!r} belongs to a stored job"
+        if others is None:
+            mend = "Give another, or none."
+        else:
+            problem += f", and so do {others:,} more of these" if others else ""
+            mend = "Nothing was imported; --skip-existing leaves such jobs out."
+        super().__init__(f"{problem}. {mend}")
 
 
 class KeyTaken(Conflict):
@@ -152,6 +162,19 @@ class StoreInUse(Conflict):
             f"{place} is in use by {', '.join(users)}. Nothing was changed; "
             'stop the workers with "queuectl worker stop", then try again.'
         )
+
+
+class NotFinished(FlamError):
+    """``job_ids`` are those that were not finished when the time ran out."""
+
+    exit_code = 124
+
+    def __init__(self, job_ids: tuple[str, ...], seconds: float) -> None:
+        self.job_ids = job_ids
+        self.seconds = seconds
+        named = ", ".join(job_ids[:3]) + (", …" if len(job_ids) > 3 else "")
+        jobs = "1 job was" if len(job_ids) == 1 else f"{len(job_ids):,} jobs were"
+        super().__init__(f"{jobs} not finished after {seconds:g} s: {named}.")
 
 
 class StoreError(FlamError):

@@ -175,6 +175,11 @@ def require_concurrency(value: Any) -> None:
         _integer("concurrency", value, 1, 2**31 - 1)
 
 
+def require_text(field: str, value: Any) -> None:
+    """Raise SpecError for what could not be stored as text."""
+    _text(field, value)
+
+
 def _text(field: str, value: Any) -> None:
     if type(value) is not str:
         raise SpecError("must be a string", field=field)

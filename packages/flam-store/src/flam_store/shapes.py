@@ -14,6 +14,7 @@ from flam_store.worker import WorkerRecord
 if TYPE_CHECKING:
     from flam_store.copies import Backup, Restored
     from flam_store.finding import Finding, Repair
+    from flam_store.portable import Imported
 
 Shape = dict[str, Any]
 
@@ -148,3 +149,13 @@ def backup(value: Backup, path: str) -> Shape:
 def restored(value: Restored) -> Shape:
     """``kept`` is the folder with what was replaced, or null."""
     return {"jobs": value.jobs, "processing": value.processing, "kept": value.kept}
+
+
+def imported(value: Imported, *, dry_run: bool) -> Shape:
+    """``interrupted`` jobs had been running; ``skipped`` ones were stored already."""
+    return {
+        "jobs": value.jobs,
+        "interrupted": value.interrupted,
+        "skipped": value.skipped,
+        "dry_run": dry_run,
+    }

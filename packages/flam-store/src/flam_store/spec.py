@@ -35,12 +35,12 @@ def parse_spec(text: str | bytes, **defaults: Any) -> JobSpec:
     ``defaults`` are values of ``JobSpec`` for what the object leaves out.
     """
     _check_size(text)
-    return structure(_loads(text), **defaults)
+    return structure(parse_json(text), **defaults)
 
 
 def parse_specs(text: str | bytes, **defaults: Any) -> JobSpec | list[JobSpec]:
     """One spec from a JSON object, or a list of them from an array. SpecError."""
-    value = _loads(text)
+    value = parse_json(text)
     if not isinstance(value, list):
         _check_size(text)
         return structure(value, **defaults)
@@ -96,7 +96,8 @@ def _size(text: str | bytes) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-def _loads(text: str | bytes) -> Any:
+def parse_json(text: str | bytes) -> Any:
+    """JSON, without what only Python takes for such, and without duplicate keys. SpecError."""
     try:
         if isinstance(text, bytes):
             text = text.decode()

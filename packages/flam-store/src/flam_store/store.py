@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerReco
 if TYPE_CHECKING:
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
+    from flam_store.portable import Imported, Record
 
 
 class StoreReader(Protocol):
@@ -54,6 +55,17 @@ class StoreReader(Protocol):
     def ledger(self, first: int, last: int) -> Ledger:
         """What is stored under the numbers (``seq``) from ``first`` to ``last``, both included."""
 
+    def export(
+        self, which: JobFilter | None = None, *, progress: Progress | None = None
+    ) -> Iterator[Record]:
+        """Jobs with their whole history, oldest first; ``flam_store.portable`` makes lines of it.
+
+        Of the jobs that are stored at the first step each is given once, as it is when its page
+        of 500 is read, and not at all when it has been deleted by then. Pages are read as
+        they are asked for, and nothing is held between them; ``backup`` has one moment of all.
+        ``progress`` is told numbers (``seq``). StoreError for a job that cannot be read.
+        """
+
     def examine(self) -> tuple[Finding, ...]:
         """Say whether the database is whole, and whether what it holds agrees with itself.
 
@@ -84,6 +96,22 @@ class Store(StoreReader, Protocol):
 
         Errors as ``enqueue``. Memory stays bounded. Others wait until it is done, so an
         iterable that is slow to answer belongs behind a spool.
+        """
+
+    def import_jobs(
+        self, records: Iterable[Record], *, skip_existing: bool = False, dry_run: bool = False
+    ) -> Imported:
+        """Store jobs that another queue had, with their ids and history, all or none.
+
+        They are numbered anew, in their order, and keep their states; a job whose parents stand
+        differently here is blocked, or no longer. One that was processing has crashed (see
+        ``portable.interrupted``). What ended elsewhere does not enter the rates of this queue.
+        ``skip_existing`` leaves out records whose ids are stored; ``dry_run`` finds every error
+        and stores nothing. Others wait until it is done, so a slow iterable belongs behind
+        a spool.
+
+        IdTaken, for the first of them; KeyTaken; SpecError for an id that comes twice or a
+        parent that is neither stored nor came before.
         """
 
     def finish(

@@ -7,7 +7,7 @@ import os
 import select
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,7 @@ from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerReco
 if TYPE_CHECKING:
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
+    from flam_store.portable import Imported, Record
 
 T = TypeVar("T")
 
@@ -76,6 +77,13 @@ class SqliteStore:
     def ledger(self, first: int, last: int) -> Ledger:
         return self._session.read(lambda db: reading.ledger(db, first, last))
 
+    def export(
+        self, which: JobFilter | None = None, *, progress: Progress | None = None
+    ) -> Iterator[Record]:
+        from flam_store.sqlite.exporting import export
+
+        return export(self._session, which or JobFilter(), progress)
+
     def examine(self) -> tuple[Finding, ...]:
         from flam_store.sqlite.examining import examine
 
@@ -95,6 +103,18 @@ class SqliteStore:
         return self._ringing(
             self._session.write(
                 lambda db: enqueueing.insert(db, named, self._config, self._clock())
+            )
+        )
+
+    def import_jobs(
+        self, records: Iterable[Record], *, skip_existing: bool = False, dry_run: bool = False
+    ) -> Imported:
+        from flam_store.sqlite.importing import Import
+
+        return self._ringing(
+            self._session.write(
+                lambda db: Import(db, self._clock(), skips=skip_existing).run(records),
+                keeps=not dry_run,
             )
         )
 

@@ -114,7 +114,14 @@ def _schema(db: sqlite3.Connection, now: int) -> Iterator[Finding]:  # noqa: ARG
         named = ", ".join(strange[:_MOST_NAMED])
         yield failed("schema", f"{version}, but not as Flam made it: {named}", RESTORE)
     else:
-        yield passed("schema", f"{version}, as Flam made it")
+        yield passed("schema", f"{version}, as Flam made it{_beside(soundness.others_tables(db))}")
+
+
+def _beside(tables: tuple[str, ...]) -> str:
+    named = ", ".join(tables[:_MOST_NAMED]) + (", …" if len(tables) > _MOST_NAMED else "")
+    return (
+        f"; beside it {counted(len(tables), 'table')} of other programs: {named}" if named else ""
+    )
 
 
 def _counters(db: sqlite3.Connection, now: int) -> Iterator[Finding]:  # noqa: ARG001

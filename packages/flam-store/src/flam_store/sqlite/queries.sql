@@ -7,6 +7,23 @@ INSERT INTO jobs (seq, id, state, ready, queue, priority, created_at, updated_at
                   unique_key, command, options)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: import_job
+INSERT INTO jobs (seq, id, state, ready, queue, priority, created_at, updated_at, run_at,
+                  max_retries, backoff_base, backoff_max, backoff_jitter, timeout_ms,
+                  unique_key, command, options, attempts, attempt)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: import_attempt
+INSERT INTO attempts (seq, attempt, state, worker, due_at, started_at, finished_at, exit_code, signal,
+                      cause, error, cancel_requested_at, cancel_requested_by)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: import_dependency
+INSERT INTO dependencies (child, parent, parent_id, any_end) VALUES (?, ?, ?, ?);
+
+-- name: stored_ids
+SELECT id, seq FROM jobs WHERE id IN (SELECT value FROM json_each(?));
+
 -- name: insert_label
 INSERT INTO labels (seq, key, value) VALUES (?, ?, ?);
 
@@ -36,6 +53,15 @@ SELECT seq FROM attempts ORDER BY started_at DESC, seq DESC, attempt DESC LIMIT 
 SELECT seq, attempt, state, worker, started_at, finished_at, exit_code, signal, cause, error, output_bytes
 FROM attempts WHERE seq = ? ORDER BY attempt;
 
+-- name: past_of
+SELECT seq, attempt, state, worker, started_at, finished_at, exit_code, signal, cause, error, output_bytes,
+       due_at, cancel_requested_at, cancel_requested_by
+FROM attempts WHERE seq = ? ORDER BY attempt;
+
+-- name: gone_of
+SELECT parent_id FROM dependencies
+WHERE child = ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.seq = dependencies.parent) ORDER BY parent;
+
 -- name: running
 SELECT seq, attempt, worker FROM attempts INDEXED BY attempts_running WHERE state = 'running' ORDER BY seq;
 
@@ -52,6 +78,17 @@ WHERE state = :state AND seq < :before AND (:queue IS NULL OR queue = :queue)
   AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
       SELECT 1 FROM labels WHERE labels.seq = job_rows.seq AND key = want.key AND labels.value = want.value))
 ORDER BY seq DESC LIMIT :limit;
+
+-- name: last_of_oldest
+SELECT max(seq) FROM (SELECT seq FROM jobs WHERE seq > :after AND seq <= :last ORDER BY seq LIMIT :limit);
+
+-- name: jobs_oldest
+SELECT * FROM job_rows
+WHERE seq > :after AND seq <= :until AND (:queue IS NULL OR queue = :queue)
+  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
+  AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
+      SELECT 1 FROM labels WHERE labels.seq = job_rows.seq AND key = want.key AND labels.value = want.value))
+ORDER BY seq;
 
 -- name: promote_due
 UPDATE jobs SET ready = 1
@@ -381,6 +418,17 @@ SELECT id, command, options FROM jobs WHERE options IS NOT NULL;
 
 -- name: schema_objects
 SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name;
+
+-- name: temporary_objects
+SELECT name FROM temp.sqlite_schema;
+
+-- name: objects_that_touch
+SELECT type || ' ' || name FROM sqlite_schema
+WHERE type IN ('index', 'trigger') AND name NOT LIKE 'sqlite_%'
+  AND lower(tbl_name) IN (SELECT value FROM json_each(:tables))
+UNION
+SELECT 'table ' || made.name FROM sqlite_schema AS made, pragma_foreign_key_list(made.name) AS reference
+WHERE made.type = 'table' AND lower(reference."table") IN (SELECT value FROM json_each(:tables));
 
 -- name: forget_all
 DELETE FROM workers;

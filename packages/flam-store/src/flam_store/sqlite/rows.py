@@ -190,6 +190,18 @@ def attempt(row: Row) -> Attempt:
     )
 
 
+def kept_of_attempt(row: Row) -> dict[str, Any]:
+    """What is kept of an attempt besides, from the last columns of ``past_of``."""
+    due_at, cancel_requested_at, cancel_requested_by = row
+    return {
+        "due_at": instant(due_at),
+        "cancel_requested_at": None
+        if cancel_requested_at is None
+        else instant(cancel_requested_at),
+        "cancel_requested_by": cancel_requested_by,
+    }
+
+
 def start(row: Row) -> Start:
     """A start from a row of ``starts_between``."""
     seq, number, state, worker, output_bytes = row

@@ -28,7 +28,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 30.0
 """How long a verb waits for other writers before StoreBusy."""
 
-_CHANGES_A_CHECKPOINT = 1_500
+CHANGES_A_CHECKPOINT = 1_500
 """Rows changed between checkpoints, by all processes: some thousand frames of the WAL."""
 
 _LOOK_SECONDS = 1.0
@@ -65,7 +65,7 @@ class Session:
         if path is None:
             self._db: sqlite3.Connection | None = memory_database()
             return
-        _refuse_inherited(path)
+        refuse_inherited(path)
         self._had_log = _size(f"{path}-wal") > 0
         if only_looks:
             self._db = look_into_database(path, patience_seconds)
@@ -91,13 +91,16 @@ class Session:
         with self._verb() as db:
             return patiently(lambda: _snapshot(db, query), self.place, self._patience)
 
-    def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Run the change as one transaction, durable on return, or not at all."""
+    def write(self, change: Callable[[sqlite3.Connection], T], *, keeps: bool = True) -> T:
+        """Run the change as one transaction, durable on return, or not at all.
+
+        With ``keeps`` False it is undone, for what it found.
+        """
         if self._only_looks:
             raise StoreMisused(self.place, "was opened for looking only.")
         with self._verb() as db, self._held():
             before = db.total_changes
-            answer = self._commit(db, change)
+            answer = self._commit(db, change, keeps=keeps)
             self._checkpoint_when_due(db, db.total_changes - before)
             return answer
 
@@ -180,12 +183,14 @@ class Session:
     def _held(self) -> AbstractContextManager[None]:
         return nullcontext() if self._gate is None else self._gate.held(self._patience)
 
-    def _commit(self, db: sqlite3.Connection, change: Callable[[sqlite3.Connection], T]) -> T:
+    def _commit(
+        self, db: sqlite3.Connection, change: Callable[[sqlite3.Connection], T], *, keeps: bool
+    ) -> T:
         try:
             patiently(lambda: db.execute("BEGIN IMMEDIATE"), self.place, self._patience)
             answer = change(db)
             faults.reach("committing")
-            db.execute("COMMIT")
+            db.execute("COMMIT" if keeps else "ROLLBACK")
             faults.reach("committed")
         except sqlite3.Error as error:
             self._lost = primary_code(error) == sqlite3.SQLITE_IOERR
@@ -197,7 +202,7 @@ class Session:
 
     def _checkpoint_when_due(self, db: sqlite3.Connection, changes: int) -> None:
         """Move the WAL into the database now and then; what was committed stands in any case."""
-        if self._gate is None or self._gate.count(changes) < _CHANGES_A_CHECKPOINT:
+        if self._gate is None or self._gate.count(changes) < CHANGES_A_CHECKPOINT:
             return
         self._gate.reset_count()
         try:
@@ -215,7 +220,7 @@ def _snapshot(db: sqlite3.Connection, query: Callable[[sqlite3.Connection], T]) 
             db.execute("ROLLBACK")
 
 
-def _refuse_inherited(path: str) -> None:
+def refuse_inherited(path: str) -> None:
     """SQLite takes the locks of an inherited connection for its own, and nobody holds them."""
     file = _identity(path)
     if any(pid != os.getpid() and inherited == file for pid, inherited in _open_files):

@@ -6,7 +6,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
+from flam_store.sqlite import rows
 from flam_store.sqlite.connection import memory_database
+from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.schema import objects
 
 _MOST_FAULTS = 5
@@ -38,13 +40,42 @@ def _broken_pages(db: sqlite3.Connection) -> Iterator[str]:
 
 
 def _broken_references(db: sqlite3.Connection) -> Iterator[str]:
+    """Of Flam's own tables: what another program makes of its references is its own affair."""
+    ours = own_names()
     for table, row, parent, _ in db.execute("PRAGMA foreign_key_check").fetchall():
-        yield f"a row {row or ''} of {table} belongs to none of {parent}"
+        if table in ours:
+            yield f"a row {row or ''} of {table} belongs to none of {parent}"
+
+
+def own_names() -> frozenset[str]:
+    """The names of Flam's tables and views."""
+    return frozenset(name for kind, _, name in map(_split, _made_by_flam())
+                     if kind in ("table", "view"))  # fmt: skip
 
 
 def strange_objects(db: sqlite3.Connection) -> tuple[str, ...]:
-    """Tables, indexes and triggers that are missing, other than Flam's, or not Flam's at all."""
+    """What Flam made and is missing or changed, and what others made that touches it.
+
+    A trigger or an index on one of Flam's tables works with every verb, and a reference to one
+    can refuse a purge.
+    """
+    ours, found = _made_by_flam(), objects(db)
+    tables = rows.packed(sorted(own_names()))
+    touching = {name for (name,) in db.execute(SQL["objects_that_touch"], {"tables": tables})}
+    changed = {name for name, sql in ours.items() if found.get(name) != sql}
+    return tuple(sorted(changed | (touching - ours.keys())))
+
+
+def others_tables(db: sqlite3.Connection) -> tuple[str, ...]:
+    """The tables of other programs, which may lie in the queue's file."""
+    kept = (name for name in objects(db).keys() - _made_by_flam().keys())
+    return tuple(sorted(name for kind, _, name in map(_split, kept) if kind == "table"))
+
+
+def _made_by_flam() -> dict[str, str]:
     with closing(memory_database()) as model:
-        ours, theirs = objects(model), objects(db)
-    return tuple(sorted(name for name in ours.keys() | theirs.keys()
-                        if ours.get(name) != theirs.get(name)))  # fmt: skip
+        return objects(model)
+
+
+def _split(named: str) -> tuple[str, str, str]:
+    return named.partition(" ")

@@ -30,6 +30,7 @@ from flam_store.testing.examining import Examining
 from flam_store.testing.expiring import Expiring
 from flam_store.testing.finishing import Fencing, Finishing
 from flam_store.testing.hooking import Hooking
+from flam_store.testing.moving import Moving
 from flam_store.testing.purging import Purging
 from flam_store.testing.reading import Reading
 from flam_store.testing.registering import Registering
@@ -43,7 +44,6 @@ __all__ = ["Conformance", "MakeStore", "OpenBackup"]
 
 class Conformance(
     Enqueueing, Claiming, Ageing, Finishing, Fencing, Ending, Hooking, Draining, Retrying, Purging,
-    Expiring, Reading, Registering,
-    Waiting, Closing, Steering, Examining, Copying,
+    Expiring, Reading, Registering, Waiting, Closing, Steering, Examining, Copying, Moving,
 ):  # fmt: skip
     """All of it."""

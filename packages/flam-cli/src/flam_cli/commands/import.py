@@ -1,0 +1,134 @@
+# ruff: noqa: N999 - the module is named as the command
+"""``queuectl import``: what ``queuectl export`` wrote, put into this queue."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from flam_cli.options import Json, call_of
+from flam_cli.place import existing, made
+from flam_cli.render import human, machine
+from flam_cli.root import examples, new_app
+from flam_store import shapes
+from flam_store.errors import StoreError
+from flam_store.finding import counted
+
+if TYPE_CHECKING:
+    from flam_store.portable import Imported, Record
+
+app = new_app()
+
+_BATCH = 500
+
+
+@app.command(
+    "import",
+    epilog=examples(
+        "queuectl import --dry-run jobs.ndjson",
+        "ssh old queuectl export | queuectl import",
+    ),
+)
+def import_(
+    context: typer.Context,
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="What queuectl export wrote; - is standard input."),
+    ] = "-",
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out jobs whose ids are stored already.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and store nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Store exported jobs with their ids, states and attempts; all of them, or none.
+
+    Only of an export that you trust: its commands will be run as you. A job that was running
+    has crashed, and is due if it has a retry left. What jobs printed is not part of an export.
+    """
+    call = call_of(context, json=json)
+    with _opened(file) as source, _spool() as spool:
+        _check(source, spool)
+        place = existing(call) if dry_run else made(call)
+        with place.store() as store:
+            answer = store.import_jobs(
+                _records(spool), skip_existing=skip_existing, dry_run=dry_run
+            )
+    if call.json:
+        machine.document(shapes.imported(answer, dry_run=dry_run))
+    else:
+        human.lines(_lines(answer, "can be imported" if dry_run else "imported"))
+
+
+def _lines(answer: Imported, what: str) -> Iterator[str]:
+    yield f"{counted(answer.jobs, 'job')} {what}"
+    if answer.interrupted:
+        yield f"{answer.interrupted} of them had been running, and count as crashed"
+    if answer.skipped:
+        yield f"{counted(answer.skipped, 'job')} left out: the ids are stored already"
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    if file == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        source = open(file, "rb")  # noqa: SIM115 - its own trouble, and no other, is told of it
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(file, f"cannot be read: {reason}.") from error
+    with source:
+        yield source
+
+
+@contextmanager
+def _spool() -> Iterator[IO[bytes]]:
+    """A file without a name: no writer waits for a slow source, or while it is checked."""
+    from tempfile import TemporaryFile
+
+    with TemporaryFile() as spool:
+        yield spool
+
+
+def _check(source: BinaryIO, spool: IO[bytes]) -> None:
+    """Put the records into the spool; SpecError for what is wrong with one of them alone."""
+    import pickle
+
+    from flam_store.portable_text import parse_records
+
+    with human.progress("Checking") as tell:
+        records = parse_records(_lines_of(source, tell))
+        while batch := list(islice(records, _BATCH)):
+            pickle.dump(batch, spool, protocol=5)
+
+
+def _records(spool: IO[bytes]) -> Iterator[Record]:
+    """What was put there, in its order."""
+    import pickle
+
+    end = spool.tell()
+    spool.seek(0)
+    while spool.tell() < end:
+        # Nobody else can reach the file: it has mode 0600 and no name.
+        yield from pickle.load(spool)  # noqa: S301
+
+
+def _lines_of(source: BinaryIO, tell: Callable[[int, int], None]) -> Iterator[bytes]:
+    """Lines, of which none is read that is longer than allowed."""
+    from flam_store.portable_text import MAX_LINE_BYTES
+
+    size, done, number = os.fstat(source.fileno()).st_size, 0, 0
+    while line := source.readline(MAX_LINE_BYTES + 1):
+        done, number = done + len(line), number + 1
+        if number % _BATCH == 0:
+            tell(min(done, size), size)
+        yield line

@@ -1,0 +1,68 @@
+"""Jobs with their history, page by page, the oldest first."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from flam_store.copies import Progress
+from flam_store.errors import SpecError, StoreError
+from flam_store.job import JobFilter
+from flam_store.portable import Record, is_wanted, past, record_of
+from flam_store.sqlite import rows
+from flam_store.sqlite.queries import SQL
+from flam_store.sqlite.session import Session
+
+_PAGE = 500
+
+
+def export(session: Session, which: JobFilter, progress: Progress | None) -> Iterator[Record]:
+    """Each page is one state of the queue; between pages nothing is held."""
+    ((last,),) = session.read(lambda db: db.execute(SQL["next_seq"]).fetchall())
+    after = 0
+    while True:
+        records, until = session.read(
+            lambda db, after=after: _page(db, which, after, last - 1)  # type: ignore[misc]
+        )
+        yield from records
+        if progress is not None:
+            progress(last - 1 if until is None else until, last - 1)
+        if until is None:
+            return
+        after = until
+
+
+def _page(
+    db: sqlite3.Connection, which: JobFilter, after: int, last: int
+) -> tuple[list[Record], int | None]:
+    """What is wanted of the next jobs, and the number of the last one looked at, if any."""
+    bounds = {"after": after, "last": last, "limit": _PAGE}
+    ((until,),) = db.execute(SQL["last_of_oldest"], bounds).fetchall()
+    if until is None:
+        return [], None
+    asked = {
+        "after": after,
+        "until": until,
+        "queue": which.queue,
+        "states": rows.packed_names([state.value for state in which.states] or None),
+        "labels": rows.packed(dict(which.labels)),
+    }
+    found = db.execute(SQL["jobs_oldest"], asked).fetchall()
+    records = (_record(db, row, which) for row in found)
+    return [record for record in records if record is not None], until
+
+
+def _record(db: sqlite3.Connection, row: rows.Row, which: JobFilter) -> Record | None:
+    try:
+        job = rows.job(row)
+        if not is_wanted(job, which):
+            return None
+        history = [
+            past(rows.attempt(kept[:11]), **rows.kept_of_attempt(kept[11:]))
+            for kept in db.execute(SQL["past_of"], (job.seq,)).fetchall()
+        ]
+        gone = [id_ for (id_,) in db.execute(SQL["gone_of"], (job.seq,)).fetchall()]
+        return record_of(job, history, gone)
+    except (SpecError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        problem = f"has a job {row[1]!r} that cannot be read ({error}). See: queuectl doctor"
+        raise StoreError("The queue", problem) from error

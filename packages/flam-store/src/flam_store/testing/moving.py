@@ -1,0 +1,228 @@
+"""Conformance: jobs taken out of one queue and into another, with their history."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import attrs
+import pytest
+
+from flam_store.errors import IdTaken, KeyTaken, SpecError
+from flam_store.finding import Level
+from flam_store.job import JobFilter
+from flam_store.outcome import Dead
+from flam_store.portable import Record
+from flam_store.state import AttemptState, State
+from flam_store.store import Store
+from flam_store.testing.clock import FakeClock
+from flam_store.testing.given import (
+    DAY,
+    OUTCOMES,
+    claimed,
+    ended,
+    everything,
+    failure,
+    run,
+    spec,
+    state_of,
+    stored_in,
+)
+from flam_store.testing.suite import Suite
+
+
+class Moving(Suite):
+    """``export`` and ``import_jobs``."""
+
+    @pytest.fixture
+    def records(self, store: Store) -> list[Record]:
+        """Of a job in each state, the oldest first; after that the queue is empty."""
+        for state in State:
+            stored_in(store, state, state.value, queue=state.value, labels={"a": state.value})
+        return self.taken_out(store)
+
+    @staticmethod
+    def taken_out(store: Store) -> list[Record]:
+        records = list(store.export())
+        emptied(store)
+        return records
+
+    def test_what_is_put_into_an_empty_queue_is_what_was_taken_out(
+        self, store: Store, records: list[Record]
+    ) -> None:
+        made = store.import_jobs(records)
+        assert (made.jobs, made.interrupted, made.skipped) == (len(records), 1, 0)
+        came = list(store.export())
+        same = [each for each in records if each.state is not State.PROCESSING]
+        assert [each for each in came if each.id != "processing"] == same
+        assert [each.id for each in came] == [each.id for each in records]
+        everything(store)
+        assert Level.FAIL not in {finding.level for finding in store.examine()}
+
+    def test_the_numbers_are_new_and_in_the_order_of_the_records(self, store: Store) -> None:
+        store.enqueue_many([spec("a", priority=1), spec("b"), spec("c")])
+        last = store.job("c").seq
+        store.import_jobs(self.taken_out(store))
+        assert [store.job(id_).seq for id_ in "abc"] == [last + 1, last + 2, last + 3]
+
+    def test_a_job_that_was_running_has_crashed_and_is_due(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        stored_in(store, State.PROCESSING)
+        records = self.taken_out(store)
+        clock.advance(DAY)
+        store.import_jobs(records)
+        job, (attempt,) = store.job("j"), store.attempts("j")
+        assert (job.state, job.attempts, job.run_at) == (State.FAILED, 1, clock.now)
+        assert (attempt.state, attempt.finished_at) == (AttemptState.CRASHED, clock.now)
+        assert claimed(store).attempt == 2
+
+    def test_it_is_a_dead_letter_when_that_was_its_last_attempt(self, store: Store) -> None:
+        stored_in(store, State.PROCESSING, max_retries=0)
+        store.import_jobs(self.taken_out(store))
+        assert state_of(store) is State.DEAD
+
+    def test_it_is_cancelled_when_that_was_wanted(self, store: Store) -> None:
+        stored_in(store, State.PROCESSING)
+        store.cancel("j", by="a test")
+        store.import_jobs(self.taken_out(store))
+        assert state_of(store) is State.CANCELLED
+        assert store.attempts("j")[0].state is AttemptState.CANCELLED
+
+    def test_imported_ends_do_not_enter_the_rates(self, store: Store) -> None:
+        stored_in(store, State.COMPLETED)
+        before = store.overview().rates
+        store.import_jobs(self.taken_out(store))
+        assert store.overview().rates == before
+
+    def test_all_or_none(self, store: Store, records: list[Record]) -> None:
+        broken = attrs.evolve(records[-1], spec=spec("x", **policy(records), after=("nowhere",)))
+        with pytest.raises(SpecError, match=r"spec.after: no job has the id 'nowhere'"):
+            store.import_jobs([*records, broken])
+        assert everything(store) == ((), ())
+
+    def test_a_dry_run_finds_what_is_wrong_and_stores_nothing(
+        self, store: Store, records: list[Record]
+    ) -> None:
+        assert store.import_jobs(records, dry_run=True).jobs == len(records)
+        assert everything(store) == ((), ())
+        with pytest.raises(SpecError, match="twice"):
+            store.import_jobs([*records, records[0]], dry_run=True)
+
+    def test_ids_that_are_stored_are_refused_and_all_of_them_counted(self, store: Store) -> None:
+        store.enqueue_many(spec(f"j{n}") for n in range(1_200))
+        records = list(store.export())
+        store.cancel("j0", by="a test")
+        store.purge(JobFilter())
+        before = everything(store)
+        with pytest.raises(IdTaken, match=r"'j1' .* 1,198 more of these") as refused:
+            store.import_jobs(records)
+        assert refused.value.others == 1_198
+        assert everything(store) == before
+        made = store.import_jobs(records, skip_existing=True)
+        assert (made.jobs, made.skipped) == (1, 1_199)
+
+    def test_an_id_that_comes_twice_is_refused(self, store: Store, records: list[Record]) -> None:
+        with pytest.raises(SpecError, match="'pending' stands in the export twice"):
+            store.import_jobs([*records, records[0]], skip_existing=True)
+
+    def test_a_unique_key_that_is_held_is_refused(self, store: Store) -> None:
+        store.enqueue(spec("a", unique_key="k"))
+        records = self.taken_out(store)
+        store.enqueue(spec("b", unique_key="k"))
+        with pytest.raises(KeyTaken) as refused:
+            store.import_jobs(records)
+        assert refused.value.holder == "b"
+
+    def test_parents_may_be_stored_already_and_decide_whether_the_child_waits(
+        self, store: Store
+    ) -> None:
+        store.enqueue_many([spec("p"), spec("child", after=("p",))])
+        parent, child = self.taken_out(store)
+        run_elsewhere = attrs.evolve(parent, state=State.COMPLETED)
+        store.import_jobs([run_elsewhere])
+        store.import_jobs([child])
+        assert state_of(store, "child") is State.PENDING
+        emptied(store)
+        store.import_jobs([parent])
+        store.import_jobs([attrs.evolve(child, state=State.PENDING)])
+        assert state_of(store, "child") is State.BLOCKED
+        run(store, OUTCOMES["completed"])
+        assert state_of(store, "child") is State.PENDING
+
+    def test_what_waits_for_a_deleted_job_goes_on_waiting(self, store: Store) -> None:
+        store.enqueue_many([spec("p"), spec("q"), spec("child", after=("p", "q"))])
+        run(store, OUTCOMES["dead"])
+        store.purge(JobFilter())
+        records = self.taken_out(store)
+        assert (records[1].gone, records[1].spec.after) == (("p",), ("q",))
+        store.import_jobs(records)
+        assert list(store.export()) == records
+        run(store, OUTCOMES["completed"])
+        assert state_of(store, "child") is State.BLOCKED
+
+    def test_a_job_goes_on_where_it_stood(self, store: Store, clock: FakeClock) -> None:
+        stored_in(store, State.FAILED, max_retries=1)
+        store.import_jobs(self.taken_out(store))
+        clock.advance(timedelta(seconds=8))
+        claim = claimed(store)
+        assert (claim.attempt, claim.job.attempts) == (2, 2)
+        ended(store, claim, Dead(failure=failure()))
+        assert [each.attempt for each in store.attempts("j")] == [1, 2]
+
+    def test_an_export_is_filtered(self, store: Store) -> None:
+        for state in State:
+            stored_in(store, state, state.value, queue=state.value, labels={"a": state.value})
+        exported = {
+            "state": JobFilter(states=(State.DEAD, State.PENDING)),
+            "queue": JobFilter(queue="dead"),
+            "label": JobFilter(labels={"a": "failed"}),
+            "command": JobFilter(command="TRU", queue="dead"),
+            "other command": JobFilter(command="no"),
+            "exit code": JobFilter(failed_with=1),
+            "since": JobFilter(since=store.job("dead").created_at + DAY),
+        }
+        assert {name: [each.id for each in store.export(which)]
+                for name, which in exported.items()} == {
+            "state": ["pending", "blocked-parent", "dead"],
+            "queue": ["dead"],
+            "label": ["failed"],
+            "command": ["dead"],
+            "other command": [],
+            "exit code": ["failed", "dead"],
+            "since": [],
+        }  # fmt: skip
+
+    def test_an_export_goes_on_while_others_write(self, store: Store, other: Store) -> None:
+        store.enqueue_many(spec(f"j{n}") for n in range(1_001))
+        told: list[tuple[int, int]] = []
+        export = store.export(progress=lambda done, of: told.append((done, of)))
+        seen = [next(export).id]
+        other.enqueue(spec("later"))
+        other.cancel("j1", by="a test")
+        other.cancel("j1000", by="a test")
+        other.purge(JobFilter())
+        seen += [each.id for each in export]
+        assert seen == [f"j{n}" for n in range(1_000)]
+        assert told[0][0] < told[-1][0] == told[-1][1]
+
+    def test_an_empty_queue_has_an_empty_export(self, store: Store) -> None:
+        assert list(store.export()) == []
+        assert store.import_jobs([]).jobs == 0
+
+
+def emptied(store: Store) -> None:
+    """Take everything out of the queue."""
+    for job in store.jobs(limit=0).jobs:
+        if job.state is State.PROCESSING:
+            (claim,) = [each for each in store.running() if each.job.id == job.id]
+            ended(store, claim, OUTCOMES["cancelled"])
+        elif job.state in (State.PENDING, State.BLOCKED, State.FAILED):
+            store.cancel(job.id, by="a test")
+    while store.purge(JobFilter()):
+        pass
+
+
+def policy(records: list[Record]) -> dict[str, object]:
+    """The policy that a record's spec must have."""
+    names = ("max_retries", "backoff_base", "backoff_max", "backoff_jitter")
+    return {name: getattr(records[0].spec, name) for name in names}
