@@ -35,6 +35,11 @@ class HookSpec(JobSpec):
     env: Mapping[str, str] = attrs.field(factory=dict, validator=rules.hook_env, repr=False)
 
 
+def spec_kind(env: object) -> type[JobSpec]:
+    """Which rules the spec with this environment obeys: a hook's job knows what it is."""
+    return HookSpec if isinstance(env, Mapping) and rules.HOOK_ENV in env else JobSpec
+
+
 def hook_specs(job: Job, attempt: Attempt) -> tuple[HookSpec, ...]:
     """The jobs to be stored with the outcome of this attempt, which has ended.
 

@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 
 from flam_store.errors import SpecError
+from flam_store.hooks import spec_kind
 from flam_store.job import Attempt, Job, JobFilter, JobSpec
 from flam_store.shapes import Shape, instant
 from flam_store.state import AttemptState, State
@@ -110,7 +111,7 @@ class Imported:
 def record_of(job: Job, history: Iterable[PastAttempt], gone: Iterable[str] = ()) -> Record:
     """The record of a stored job. SpecError when its row breaks a rule."""
     lost = tuple(gone)
-    spec = JobSpec(
+    spec = spec_kind(job.env)(
         command=job.command,
         args=job.args,
         id=job.id,

@@ -8,6 +8,7 @@ from typing import Any
 
 from flam_store import rules
 from flam_store.errors import SpecError
+from flam_store.hooks import spec_kind
 from flam_store.portable import END, FORMAT, HEADER, VERSION, PastAttempt, Record
 from flam_store.rules import require_name
 from flam_store.spec import parse_json, structure
@@ -94,7 +95,7 @@ def _object(where: str, value: Any, fields: dict[str, Check]) -> dict[str, Any]:
 
 def _spec(where: str, value: Any) -> Any:
     try:
-        return structure(value)
+        return structure(value, spec_kind(value.get("env") if isinstance(value, dict) else None))
     except SpecError as error:
         field = f"{where}.{error.field}" if error.field else where
         raise SpecError(error.problem, field=field) from None

@@ -57,19 +57,19 @@ def _element(number: int, item: object, defaults: dict[str, Any]) -> JobSpec:
         raise SpecError(f"{error} (element {number} of the array)") from None
 
 
-def structure(value: object, **defaults: Any) -> JobSpec:
-    """One spec from parsed JSON. SpecError."""
+def structure(value: object, kind: type[JobSpec] = JobSpec, **defaults: Any) -> JobSpec:
+    """One spec, of this kind, from parsed JSON. SpecError."""
     if not isinstance(value, dict):
         raise SpecError("a spec must be a JSON object")
     for field, item in value.items():
         if item is None and field in FIELDS:
             raise SpecError("is null; leave it out instead", field=field)
     try:
-        spec = _converter(detailed=False).structure(value, JobSpec)
+        spec = _converter(detailed=False).structure(value, kind)
     except SpecError:
         raise
     except Exception:  # noqa: BLE001 - whatever it was, the second look says where
-        _explain(value)
+        _explain(value, kind)
     return _filled(spec, value, defaults) if defaults else spec
 
 
@@ -166,9 +166,9 @@ def _instant(value: Any, _: object) -> datetime:
         raise ValueError(f"{value[:60]!r} is no time in ISO 8601") from None
 
 
-def _explain(value: dict[str, Any]) -> Never:
+def _explain(value: dict[str, Any], kind: type[JobSpec]) -> Never:
     try:
-        _converter(detailed=True).structure(value, JobSpec)
+        _converter(detailed=True).structure(value, kind)
     except BaseValidationError as group:
         for error in group.exceptions:
             raise _as_spec_error(error) from None
