@@ -73,10 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = words.parse_args(arguments)
     if unknown := set(given.parts) - set(PARTS):
         words.error(f"no such part: {min(unknown)}; there are {', '.join(PARTS)}")
-    # Ended by a signal it also ends what it started, and takes its folder away.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for name in [name for name in os.environ if name.startswith("FLAM_")]:
-        del os.environ[name]
     try:
         with tempfile.TemporaryDirectory(prefix="flam-bench-", dir=given.dir) as folder:
             return _run(given, Setting(folder=Path(folder), sizes=_sizes(given), keep=given.keep))
@@ -129,5 +125,13 @@ def _count(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
 
 
+def _alone() -> None:
+    """Whatever ends this also ends what it started; and no setting of the user's counts."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for name in [name for name in os.environ if name.startswith("FLAM_")]:
+        del os.environ[name]
+
+
 if __name__ == "__main__":
+    _alone()
     sys.exit(main())

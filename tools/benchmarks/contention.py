@@ -53,7 +53,7 @@ def _lines(count: int, runs: dict[str, list[Contest]]) -> Iterator[Line]:
         names = {"rate": "turns", "least": "least served, of the mean", "longest": "longest turn"}
         yield paired(
             [getattr(contest, what) for contest in runs["flam"]],
-            [max(getattr(contest, what), 1e-9) for contest in runs["loop"]],
+            [getattr(contest, what) for contest in runs["loop"]],
             part=PART,
             what=f"{count} processes: {names[what]}",
             unit=unit,
@@ -82,7 +82,7 @@ def _contest(setting: Setting, kind: str, path: Path, count: int) -> Contest:
     turns = [answer["turns"] for answer in answers]
     return Contest(
         rate=sum(turns) / seconds,
-        least=min(turns) * count / sum(turns),
+        least=round(min(turns) * count / sum(turns), 2),
         longest=max(answer["longest"] for answer in answers),
     )
 

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_NOTHING = 1e-6
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
@@ -68,7 +70,13 @@ def paired(
     against_what: str,
     goal: str = "",
 ) -> Row:
-    """The row of values that were measured in turns, each beside its neighbour."""
+    """The row of values that were measured in turns, each beside its neighbour.
+
+    There is no ratio to what is as good as nothing.
+    """
+    ratios = [
+        ours / theirs for ours, theirs in zip(flam, against, strict=True) if theirs > _NOTHING
+    ]
     return Row(
         part=part,
         what=what,
@@ -76,7 +84,7 @@ def paired(
         flam=Spread.of(flam),
         against=Spread.of(against),
         against_what=against_what,
-        ratio=Spread.of([ours / theirs for ours, theirs in zip(flam, against, strict=True)]),
+        ratio=Spread.of(ratios) if len(ratios) == len(flam) else None,
         goal=goal,
     )
 

@@ -6,8 +6,9 @@ import os
 import platform
 import sqlite3
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
+
+from flam_store import __version__
 
 _LEVELS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
@@ -15,7 +16,7 @@ _LEVELS = ("OFF", "NORMAL", "FULL", "EXTRA")
 def facts(folder: Path) -> Mapping[str, object]:
     """The facts, of which the last are those of ``folder``, where the measuring is done."""
     return {
-        "flam": version("flam-store"),
+        "flam": __version__,
         "cpus": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
