@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import (
@@ -82,18 +82,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace, setting: Setting) -> int:
     facts = machine.facts(setting.folder)
-    lines = [line for name in given.parts or PARTS for line in _lines(name, setting)]
-    if given.json:
-        print(table.document(facts, lines), end="")
-    else:
-        print("\n".join(f"{name}: {fact}" for name, fact in facts.items()), end="\n\n")
-        print(table.text(lines), end="")
+    lines: list[Line] = []
+    try:
+        for name in given.parts or PARTS:
+            lines.extend(_lines(name, setting))
+    except KeyboardInterrupt:
+        _print(given, facts, lines)  # what there is took its time
+        raise
+    _print(given, facts, lines)
     if given.plot:
         rows, medians = scale.growth(setting)
         given.plot.write_text(plot.figure("Time of one call, median", rows, medians))
     if given.profile:
         print(start.profile(setting), file=sys.stderr if given.json else sys.stdout)
     return int(any(isinstance(line, Note) and line.what == _FAILED for line in lines))
+
+
+def _print(given: argparse.Namespace, facts: Mapping[str, object], lines: Sequence[Line]) -> None:
+    if given.json:
+        print(table.document(facts, lines), end="")
+    else:
+        print("\n".join(f"{name}: {fact}" for name, fact in facts.items()), end="\n\n")
+        print(table.text(lines), end="")
 
 
 _FAILED = "not measured"
