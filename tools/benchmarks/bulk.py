@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figures import Line, paired
-from benchmarks.processes import Ran, timed
+from benchmarks.processes import peak_bytes, timed
 from benchmarks.setting import Setting, program, rotated
 
 PART = "enqueue from a file"
@@ -33,16 +33,20 @@ def measure(setting: Setting) -> Iterator[Line]:
     setting.say(PART)
     jobs = setting.sizes.bulk
     few = max(1, jobs // 10)
-    ran: dict[str, list[Ran]] = {"flam": [], "loop": [], "few": []}
+    seconds: dict[str, list[float]] = {"flam": [], "loop": []}
     with setting.fresh() as folder:
         many_specs, few_specs = _written(folder, jobs), _written(folder, few)
         for number in range(min(setting.sizes.rounds, _MOST_ROUNDS)):
-            for name in rotated(list(ran), number):
-                specs = few_specs if name == "few" else many_specs
-                ran[name].append(_run(setting, name, specs))
+            for name in rotated(list(seconds), number):
+                with setting.fresh() as home:
+                    seconds[name].append(timed(_words(name, home, many_specs)))
+        peaks = []
+        for specs in (many_specs, few_specs):
+            with setting.fresh() as home:
+                peaks.append(float(peak_bytes(_words("flam", home, specs))))
     yield paired(
-        [jobs / each.seconds for each in ran["flam"]],
-        [jobs / each.seconds for each in ran["loop"]],
+        [jobs / each for each in seconds["flam"]],
+        [jobs / each for each in seconds["loop"]],
         part=PART,
         what=f"{jobs:,} jobs, whole process",
         unit="/s",
@@ -50,8 +54,8 @@ def measure(setting: Setting) -> Iterator[Line]:
         goal="100,000 /s",
     )
     yield paired(
-        [float(each.peak_bytes) for each in ran["flam"]],
-        [float(each.peak_bytes) for each in ran["few"]],
+        peaks[:1],
+        peaks[1:],
         part=PART,
         what="peak memory",
         unit="B",
@@ -67,8 +71,7 @@ def _written(folder: Path, count: int) -> Path:
     return path
 
 
-def _run(setting: Setting, name: str, specs: Path) -> Ran:
-    with setting.fresh() as folder:
-        if name == "loop":
-            return timed([sys.executable, "-c", _LOOP, folder / "db", specs])
-        return timed(program("queuectl", folder, "enqueue", "--file", specs))
+def _words(name: str, folder: Path, specs: Path) -> list[str | Path]:
+    if name == "loop":
+        return [sys.executable, "-c", _LOOP, folder / "db", specs]
+    return program("queuectl", folder, "enqueue", "--file", specs)

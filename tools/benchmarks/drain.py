@@ -91,7 +91,7 @@ def _flam(kind: Kind, jobs: int) -> Callable[[Path], float]:
         with queue_of(home) as store:
             store.enqueue_many(kind.spec for _ in range(jobs))
         words = program("flam-worker", home.path, "--count", "2", "--drain")
-        seconds = timed(words).seconds
+        seconds = timed(words)
         with queue_of(home) as store:
             done = store.overview().counts[State.COMPLETED]
         if done != jobs:
@@ -107,7 +107,7 @@ def _xargs(kind: Kind, jobs: int) -> Callable[[Path], float]:
         items.write_text("x\n" * jobs)
         with items.open("rb") as stdin, (folder / "output").open("wb") as stdout:
             words = ["xargs", "-P2", "-n1", *kind.words]
-            return jobs / timed(words, stdin=stdin, stdout=stdout).seconds
+            return jobs / timed(words, stdin=stdin, stdout=stdout)
 
     return rate
 

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -23,12 +22,12 @@ class Unmeasured(Exception):
     """A measurement that cannot be made, or that did not do what was to be measured."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ran:
-    """A program that has ended well."""
-
-    seconds: float
-    peak_bytes: int
+_PEAK = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
 
 
 @contextmanager
@@ -79,17 +78,32 @@ def timed(
     stdout: Files = subprocess.DEVNULL,
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-) -> Ran:
-    """Run a program from start to end; Unmeasured unless it exits 0."""
+) -> float:
+    """Run a program from start to end; its seconds. Unmeasured unless it exits 0."""
     started = time.perf_counter()
     with running(words, stdin=stdin, stdout=stdout, environ=environ, cwd=cwd) as process:
-        _, status, usage = os.wait4(process.pid, 0)
+        process.wait()
         seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
+    _check(words, process)
+    return seconds
+
+
+def peak_bytes(words: Words) -> int:
+    """The most memory that a program and those it waited for had, each by itself.
+
+    Measured by a small interpreter: a program's peak begins at that of the process that
+    started it, and this one is large.
+    """
+    launcher: Words = [sys.executable, "-I", "-S", "-c", _PEAK, *words]
+    with running(launcher, stdout=subprocess.PIPE) as process:
+        answer, _ = process.communicate()
+    _check(words, process)
+    return int(answer) * (1 if sys.platform == "darwin" else 1024)
+
+
+def _check(words: Words, process: subprocess.Popen[bytes]) -> None:
     if process.returncode:
         raise Unmeasured(f"{Path(words[0]).name} exited with {process.returncode}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Ran(seconds=seconds, peak_bytes=usage.ru_maxrss * unit)
 
 
 def timed_together(programs: Sequence[Words], *, environ: Mapping[str, str] | None = None) -> float:

@@ -124,7 +124,7 @@ def _commands(setting: Setting, homes: Sequence[Home], command: Sequence[str]) -
     for number in range(setting.sizes.rounds):
         for which, home in rotated(list(enumerate(homes)), number):
             words = program("queuectl", home.path, *command)
-            seconds[which].append(timed(words).seconds)
+            seconds[which].append(timed(words))
     return seconds
 
 

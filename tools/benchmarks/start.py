@@ -78,7 +78,7 @@ def _pairs(words: Words, baseline: Words, rounds: int) -> tuple[list[float], lis
     seconds: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds):
         for which, program_words in rotated([(0, words), (1, baseline)], number):
-            seconds[which].append(timed(program_words).seconds)
+            seconds[which].append(timed(program_words))
     return seconds
 
 
