@@ -22,6 +22,7 @@ PACKAGES = [STORE, WORKER, CLI]
 
 TEST_TOOLS = ["hypothesis>=6.100", "pytest>=8.3", "pytest-randomly>=3.16", "pytest-timeout>=2.3"]
 BUILD_TOOLS = ["build>=1.2", "hatchling>=1.27"]
+PEERS = ["huey>=2.5", "litequeue>=0.9"]
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
@@ -46,7 +47,8 @@ os.environ["PATH"] = os.pathsep.join([PATH, *map(str, sorted(PYENV.glob("version
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, format, who may import whom; and the tests of the tools that check it."""
+    """Style, format, who may import whom; and the tests of the tools."""
+    editable(session, STORE)
     session.install("ruff~=0.17.0", *TEST_TOOLS)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -112,13 +114,20 @@ def chaos(session: nox.Session) -> None:
     pytest(session, "tests-integration/chaos", "-m", "", "--timeout=600")
 
 
-def install_wheels(session: nox.Session) -> None:
+@nox.session(reuse_venv=False)
+def bench(session: nox.Session) -> None:
+    """How fast it is, beside what else there is: ``nox -s bench -- drain claim --rounds 9``."""
+    install_wheels(session, *PEERS)
+    session.run("python", "tools/bench.py", *session.posargs, env={"PATH": PATH})
+
+
+def install_wheels(session: nox.Session, *others: str) -> None:
     """Build the packages, and install them with what their tests need."""
     session.install(*BUILD_TOOLS)
     dist = fresh_folder(session)
     for package in PACKAGES:
         build_package(session, package, dist)
-    session.install(*map(str, dist.glob("*.whl")), *TEST_TOOLS)
+    session.install(*map(str, dist.glob("*.whl")), *TEST_TOOLS, *others)
 
 
 def editable(session: nox.Session, *packages: str) -> None:

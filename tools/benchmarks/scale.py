@@ -1,0 +1,155 @@
+"""What a verb costs with many rows in the database, against the same with a thousand."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from functools import partial
+
+from benchmarks.figures import Line, paired
+from benchmarks.history import READY, past, top_up
+from benchmarks.processes import timed
+from benchmarks.setting import Setting, made_home, program, queue_of, rotated
+from benchmarks.turns import Turns
+from flam_store import JobFilter, JobSpec, State, Store
+from flam_store.home import Home
+
+PART, QUEUES = "scale: many rows", "scale: many ready queues"
+FEW = 1_000
+VERBS = (
+    "claim",
+    "enqueue",
+    "status",
+    "list",
+    "list --state dead",
+    "purge of 50",
+    "purge of nothing",
+)
+GROWTH = VERBS[:4]
+"""What the figure shows."""
+
+_REPEATS = 20
+"""Calls of a verb whose median is one value."""
+
+_SLICE = 50
+
+
+def measure(setting: Setting) -> Iterator[Line]:
+    """Both queues open at once, and each verb on one after the other."""
+    rows = setting.sizes.rows
+    with past(setting, FEW) as small, past(setting, rows) as large:
+        setting.say(f"{PART}: {rows:,}")
+        seconds = _in_turns(setting, {FEW: small, rows: large})
+        yield from (_line(f"{verb}, {rows:,} rows", *seconds[verb].values()) for verb in VERBS)
+        for command in (("status",), ("list",)):
+            few, many = _commands(setting, (small, large), command)
+            yield _line(f"queuectl {' '.join(command)}, {rows:,} rows", few, many)
+
+
+def _line(what: str, few: Sequence[float], many: Sequence[float]) -> Line:
+    goal = "at most 1.2" if what.startswith(("claim", "status", "list,")) else ""
+    return paired(
+        many, few, part=PART, what=what, unit="s", against_what=f"{FEW:,} rows", goal=goal
+    )
+
+
+def growth(setting: Setting) -> tuple[list[int], dict[str, list[float]]]:
+    """Numbers of rows, and the median seconds of each verb of ``GROWTH`` at each of them."""
+    most = setting.sizes.rows
+    sizes = [size for power in range(3, 9) if (size := 10**power) < most] + [most]
+    medians: dict[str, list[float]] = {verb: [] for verb in GROWTH}
+    for size in sizes:
+        with past(setting, size) as home:
+            seconds = _in_turns(setting, {size: home})
+        for verb in GROWTH:
+            medians[verb].append(statistics.median(seconds[verb][size]))
+    return sizes, medians
+
+
+def _in_turns(setting: Setting, homes: dict[int, Home]) -> dict[str, dict[int, list[float]]]:
+    """Seconds of each verb, for each queue, a value a round."""
+    seconds: dict[str, dict[int, list[float]]] = {
+        verb: {rows: [] for rows in homes} for verb in VERBS
+    }
+    with ExitStack() as stack:
+        verbs = {rows: stack.enter_context(_verbs(home)) for rows, home in homes.items()}
+        for number in range(setting.sizes.rounds):
+            for verb in VERBS:
+                for rows in rotated(list(homes), number):
+                    seconds[verb][rows].append(_median(verbs[rows][verb], _repeats(verb)))
+    return seconds
+
+
+def _repeats(verb: str) -> int:
+    return 1 if verb.startswith("purge") else _REPEATS
+
+
+@contextmanager
+def _verbs(home: Home) -> Iterator[dict[str, Callable[[], object]]]:
+    """Each verb as a call on an open queue, which is left without jobs that run."""
+    with queue_of(home) as store:
+        turns = Turns(store)
+        yield {
+            "claim": turns.turn,
+            "enqueue": lambda: store.enqueue(JobSpec(command="true")),
+            "status": store.overview,
+            "list": store.jobs,
+            "list --state dead": lambda: store.jobs(JobFilter(states=(State.DEAD,))),
+            "purge of 50": partial(_purge, store, timedelta(0)),
+            "purge of nothing": partial(_purge, store, timedelta(days=3650)),
+        }
+        turns.end()
+        top_up(store)
+
+
+def _purge(store: Store, older_than: timedelta) -> None:
+    store.purge(JobFilter(states=(State.COMPLETED,)), older_than=older_than, limit=_SLICE)
+
+
+def _median(call: Callable[[], object], repeats: int) -> float:
+    values = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        call()
+        values.append(time.perf_counter() - started)
+    return statistics.median(values)
+
+
+def _commands(setting: Setting, homes: Sequence[Home], command: Sequence[str]) -> list[list[float]]:
+    """Seconds of a whole process on each queue, in turns."""
+    seconds: list[list[float]] = [[] for _ in homes]
+    for number in range(setting.sizes.rounds):
+        for which, home in rotated(list(enumerate(homes)), number):
+            words = program("queuectl", home.path, *command)
+            seconds[which].append(timed(words))
+    return seconds
+
+
+def measure_queues(setting: Setting) -> Iterator[Line]:
+    """A turn with one job in each of many queues, against all of them in one."""
+    seconds: dict[int, list[float]] = {1: [], 100: [], 1_000: []}
+    setting.say(QUEUES)
+    with setting.fresh() as folder, ExitStack() as stack:
+        turns: dict[int, Turns] = {}
+        for count in seconds:
+            store = stack.enter_context(queue_of(made_home(folder / str(count))))
+            jobs = 2 * READY + setting.sizes.rounds * _REPEATS
+            store.enqueue_many(
+                JobSpec(command="true", queue=f"q{number % count}") for number in range(jobs)
+            )
+            turns[count] = Turns(store)
+        for number in range(setting.sizes.rounds):
+            for count in rotated(list(seconds), number):
+                seconds[count].append(_median(turns[count].turn, _REPEATS))
+    for count in (100, 1_000):
+        yield paired(
+            seconds[count],
+            seconds[1],
+            part=QUEUES,
+            what=f"finish and claim, {count:,} queues",
+            unit="s",
+            against_what="one queue",
+        )
