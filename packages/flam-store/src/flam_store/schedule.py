@@ -81,7 +81,7 @@ def _repeated(_: object, field: rules.Field, value: Any) -> None:
     if not isinstance(value, JobSpec):
         raise SpecError("must be a JobSpec", field=field.name)
     for name, problem in _ONCE.items():
-        if getattr(value, name):
+        if getattr(value, name) not in (None, ()):
             raise SpecError(problem, field=name)
 
 

@@ -29,7 +29,6 @@ from flam_store.sqlite import enqueueing, rows
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.scheduling import from_row, job_of, schedule
 
-_AT_ONCE = timedelta(0)
 _LONGEST_MS = rows.END_OF_TIME
 """A spoilt ``next_at`` may be more than a duration can hold."""
 
@@ -39,7 +38,8 @@ def seen(db: sqlite3.Connection, now: int) -> Ticked:
     ((next_at,),) = db.execute(SQL["next_tick"]).fetchall()
     if next_at is None:
         return Ticked()
-    return Ticked(next_in=max(_AT_ONCE, timedelta(milliseconds=min(next_at - now, _LONGEST_MS))))
+    wait = min(max(0, next_at - now), _LONGEST_MS)
+    return Ticked(next_in=timedelta(milliseconds=wait))
 
 
 def enqueue_due(db: sqlite3.Connection, limit: int, config: Config, now: int) -> Ticked:
@@ -65,7 +65,7 @@ def _turn(
     db: sqlite3.Connection, found: Schedule, due: int, config: Config, now: int
 ) -> str | None:
     cron = parse_cron(found.cron, found.timezone)
-    todo = look(cron, instant(due), instant(now), found.catch_up)
+    todo = look(cron, rows.instant_within_the_calendar(due), instant(now), found.catch_up)
     next_at = None if todo.next_at is None else millis(todo.next_at)
     if not _move_on(db, found.name, due, next_at):
         return None
