@@ -31,6 +31,10 @@ def test_help_names_every_command(queuectl: Run) -> None:
         *([name] for name in NAMES),
         *(["worker", name] for name in ("start", "stop", "list")),
         *(["dlq", name] for name in ("list", "retry", "purge")),
+        *(
+            ["schedule", name]
+            for name in ("add", "list", "show", "pause", "resume", "remove", "run")
+        ),
         *(["config", name] for name in ("show", "get", "set", "unset")),
     ],
     ids=" ".join,
