@@ -19,8 +19,8 @@ from flam_store.state import State
 MISSED_AFTER = timedelta(minutes=1)
 """A tick is missed when nobody has looked within this time of it."""
 
-MOST_COUNTED = 1_000
-"""Missed ticks are counted up to this number."""
+MOST_COUNTED = 100
+"""Missed ticks are counted up to this number: others wait for the store meanwhile."""
 
 TICKS_KEPT = 100
 """Of each schedule the newest ticks are kept, this many."""
