@@ -46,7 +46,7 @@ def test_every_command_has_a_help(queuectl: Run, words: list[str]) -> None:
     assert "--json" in said.out or "Commands:" in said.out
 
 
-@pytest.mark.parametrize("words", [[], ["worker"], ["dlq"], ["config"]])
+@pytest.mark.parametrize("words", [[], ["worker"], ["dlq"], ["schedule"], ["config"]])
 def test_without_a_command_the_help_is_an_error(queuectl: Run, words: list[str]) -> None:
     said = queuectl(*words)
     assert (said.code, said.out) == (2, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -155,7 +156,7 @@ def _schedules(db: sqlite3.Connection, now: int) -> Iterator[Finding]:
     found = scheduling.schedules(db)
     for each in found:
         if each.problem is not None:
-            mend = f"queuectl schedule remove {each.name}, then add it anew"
+            mend = f"queuectl schedule remove {shlex.quote(each.name)}, then add it anew"
             yield failed("schedules", f"{each.name} cannot be read: {each.problem}", mend)
     if astray := [name for name, _ in scheduling.astray(db, now)]:
         problem = f"{_told(astray, 'schedule')} waiting for none of the next ticks"

@@ -11,7 +11,6 @@ from flam_store.clock import instant, millis
 from flam_store.cron import parse_cron
 from flam_store.errors import ScheduleNotFound, ScheduleTaken, SpecError
 from flam_store.job import JobSpec
-from flam_store.names import is_name
 from flam_store.schedule import CatchUp, Overlap, Schedule, ScheduleSpec, Tick
 from flam_store.spec import parse_spec, spec_text
 from flam_store.sqlite import rows
@@ -51,7 +50,8 @@ def schedules(db: sqlite3.Connection) -> tuple[Schedule, ...]:
 
 
 def schedule(db: sqlite3.Connection, name: str) -> Schedule:
-    found = is_name(name) and db.execute(SQL["schedule"], (name,)).fetchall()
+    # No name is refused for its form: one that another program has spoilt can be removed.
+    found = name.isprintable() and db.execute(SQL["schedule"], (name,)).fetchall()
     if not found:
         raise ScheduleNotFound(name)
     return from_row(found[0])

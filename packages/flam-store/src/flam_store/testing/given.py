@@ -33,7 +33,8 @@ def spec(job_id: str, **fields: Any) -> JobSpec:
 
 
 def schedule_spec(name: str, cron: str = "*/5 * * * *", **fields: Any) -> ScheduleSpec:
-    return ScheduleSpec(**{"name": name, "cron": cron, "job": JobSpec(command="true")} | fields)
+    given: dict[str, Any] = {"name": name, "cron": cron, "job": JobSpec(command="true")}
+    return ScheduleSpec(**given | fields)
 
 
 def failure(state: AttemptState = AttemptState.FAILED) -> Failure:
