@@ -10,7 +10,7 @@ import pytest
 from conftest import SOURCES
 
 HEAVY = {
-    "asyncio", "cattrs", "email", "flam_worker", "hypothesis", "importlib.metadata",
+    "asyncio", "cattrs", "cronsim", "email", "flam_worker", "hypothesis", "importlib.metadata",
     "logging", "multiprocessing", "pickle", "platformdirs", "psutil", "pygments", "rich",
     "socket", "ssl", "tempfile", "unittest", "urllib.request", "uuid_utils", "zoneinfo",
 }  # fmt: skip

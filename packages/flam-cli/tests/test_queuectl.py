@@ -31,6 +31,10 @@ def test_help_names_every_command(queuectl: Run) -> None:
         *([name] for name in NAMES),
         *(["worker", name] for name in ("start", "stop", "list")),
         *(["dlq", name] for name in ("list", "retry", "purge")),
+        *(
+            ["schedule", name]
+            for name in ("add", "list", "show", "pause", "resume", "remove", "run")
+        ),
         *(["config", name] for name in ("show", "get", "set", "unset")),
     ],
     ids=" ".join,
@@ -42,7 +46,7 @@ def test_every_command_has_a_help(queuectl: Run, words: list[str]) -> None:
     assert "--json" in said.out or "Commands:" in said.out
 
 
-@pytest.mark.parametrize("words", [[], ["worker"], ["dlq"], ["config"]])
+@pytest.mark.parametrize("words", [[], ["worker"], ["dlq"], ["schedule"], ["config"]])
 def test_without_a_command_the_help_is_an_error(queuectl: Run, words: list[str]) -> None:
     said = queuectl(*words)
     assert (said.code, said.out) == (2, "")

@@ -18,7 +18,8 @@ import attrs
 import pytest
 from forking import Children
 
-from flam_store import JobFilter, State, Store, open_store
+import flam_store.job
+from flam_store import JobFilter, JobSpec, State, Store, open_store
 from flam_store.testing.clock import FakeClock
 from flam_store.testing.given import (
     CRASHED,
@@ -29,6 +30,7 @@ from flam_store.testing.given import (
     registration,
     result,
     run,
+    schedule_spec,
     spec,
     stored_in,
 )
@@ -81,6 +83,19 @@ def promote(store: Any, _: Any) -> None:
     store._clock.advance(timedelta(minutes=1))
     store.register(registration())
     store.finish((), worker_id=WORKER, want=3)
+
+
+def with_schedules(store: Store) -> None:
+    store.enqueue(spec("holder", unique_key="k"))
+    store.add_schedule(schedule_spec("a"))
+    store.add_schedule(schedule_spec("b", job=JobSpec(command="true", unique_key="k")))
+
+
+def enqueue_due(store: Any, _: Any) -> None:
+    numbers = count()
+    vars(flam_store.job)["new_id"] = lambda: f"new-{next(numbers)}"  # in a child: the same in each
+    store._clock.advance(timedelta(minutes=15))
+    store.enqueue_due()
 
 
 def checkpoint(store: Store, _: Any) -> None:
@@ -149,6 +164,8 @@ VERBS = {
         ),
         do=lambda store, _: store.cancel("j", by="a test"),
     ),
+    "add_schedule": Verb(do=lambda store, _: store.add_schedule(schedule_spec("s"))),
+    "enqueue_due": Verb(given=with_schedules, do=enqueue_due),
     "register": Verb(do=lambda store, _: store.register(registration())),
     "renew": Verb(
         given=lambda store: store.register(registration()),
@@ -176,7 +193,11 @@ def seen(store: Store) -> Any:
     """The ids that the store itself has given are not the same each time."""
     jobs, attempts = everything(store)
     known = (attrs.evolve(job, id="hook") if "hook" in job.labels else job for job in jobs)
-    return (tuple(known), attempts), store.workers()
+    return (tuple(known), attempts), store.workers(), schedules_seen(store)
+
+
+def schedules_seen(store: Store) -> Any:
+    return [(each, store.ticks(each.name)) for each in store.schedules()]
 
 
 def look(path: Path) -> Any:
@@ -301,7 +322,7 @@ def test_a_database_is_made_whole_or_made_by_the_next(tmp_path: Path, children: 
     for number in count(1):
         path = tmp_path / f"{number}.db"
         survived = children.start(partial(opening_until, number, path)).wait() == 0
-        assert look(path)[0] == (((), ()), ())
+        assert look(path)[0] == (((), ()), (), [])
         goes_on(path)
         if survived:
             break

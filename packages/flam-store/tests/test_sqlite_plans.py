@@ -74,6 +74,10 @@ def test_what_is_due_is_found_by_its_index(db: sqlite3.Connection, name: str) ->
         ("settle_job", "INTEGER PRIMARY KEY (rowid=?)"),
         ("running", "attempts_running"),
         ("cancelled_of", "attempts_running (worker=?)"),
+        ("next_tick", "schedules_due"),
+        ("due_schedules", "schedules_due (next_at<?)"),
+        ("ticks_of", "PRIMARY KEY (schedule=?)"),
+        ("unfinished_of_schedule", "PRIMARY KEY (schedule=?)"),
     ],
 )
 def test_a_job_is_found_by_an_index(db: sqlite3.Connection, name: str, index: str) -> None:
@@ -113,7 +117,7 @@ def test_a_claim_by_age_leaps_from_head_to_head_and_sorts_only_those(
 
 SMALL = {"heads", "counters", "queues", "workers", "open", "waits", "want", "json_each", "holding",
          "sqlite_sequence", "sqlite_schema", "temp.sqlite_schema", "made", "reference",
-         "CONSTANT"}  # fmt: skip
+         "schedules", "CONSTANT"}  # fmt: skip
 BY_A_PARTIAL_INDEX = {
     "SCAN jobs USING INDEX jobs_ready",
     "SCAN attempts USING INDEX attempts_running",

@@ -25,9 +25,10 @@ from flam_store.errors import (
 )
 from flam_store.finding import Level
 from flam_store.outcome import Cancelled, Completed, Dead, Failure, Outcome, Released, Result, Retry
+from flam_store.schedule import Overlap
 from flam_store.state import RETRYABLE, AttemptState
 from flam_store.testing.clock import FakeClock
-from flam_store.testing.given import registration
+from flam_store.testing.given import registration, schedule_spec
 
 IDS = [f"j{n}" for n in range(8)]
 KEYS = ["k1", "k2"]
@@ -96,6 +97,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.handles = [self._opened(), self._opened()]
         self.jobs: dict[str, Modelled] = {}
         self.purged: dict[int, State] = {}
+        self.scheduled: set[str] = set()
         self.fences: list[tuple[int, int]] = []
         self.next_seq = 1
 
@@ -115,6 +117,7 @@ class QueueMachine(RuleBasedStateMachine):
     def workers(self) -> None:
         for worker in WORKERS:
             self.handles[0].register(registration(worker))
+        self.handles[0].add_schedule(schedule_spec("s", "* * * * *", overlap=Overlap.SKIP))
 
     handle = st.integers(0, 1)
 
@@ -158,6 +161,18 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(seconds=st.integers(1, 3))
     def time_passes(self, seconds: int) -> None:
         self.clock.advance(timedelta(seconds=seconds))
+
+    @rule(handle=handle)
+    def a_tick_comes(self, handle: int) -> None:
+        self.clock.advance(timedelta(seconds=60 - self.clock() // 1000 % 60))
+        busy = any(self.jobs[job_id].state not in FINISHED
+                   for job_id in self.scheduled if job_id in self.jobs)  # fmt: skip
+        new = self.handles[handle].enqueue_due().jobs
+        assert len(new) == (0 if busy else 1)
+        for job_id in new:
+            self._enqueue_one(JobSpec(command="true", id=job_id))
+        self.scheduled.update(new)
+        assert self.handles[1 - handle].enqueue_due().jobs == ()
 
     @rule(handle=handle, job_id=st.sampled_from(IDS), only_dead=st.booleans())
     def retry(self, handle: int, job_id: str, only_dead: bool) -> None:

@@ -11,7 +11,7 @@ import attrs
 from flam_cli.options import Call
 from flam_store.config import Config
 from flam_store.config_file import read_config
-from flam_store.errors import JobNotFound, StoreError
+from flam_store.errors import JobNotFound, ScheduleNotFound, StoreError
 from flam_store.home import Home, find_home, working_directory
 from flam_store.opening import open_store, without_password
 from flam_store.output import Logs
@@ -47,6 +47,11 @@ class Place:
                 yield opened
             except JobNotFound as error:
                 hint_at_near_id(opened, error)
+                raise
+            except ScheduleNotFound as error:
+                names = (each.name for each in opened.schedules())
+                if meant := suggest(error.name, names):
+                    error.add_note(f"Did you mean {meant!r}?")
                 raise
 
 

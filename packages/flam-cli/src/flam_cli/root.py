@@ -14,7 +14,8 @@ from flam_cli.options import Call
 
 NAMES = (
     *("init", "enqueue", "worker", "status", "list", "show", "logs", "wait", "cancel", "retry"),
-    *("dlq", "queue", "purge", "config", "doctor", "backup", "restore", "export", "import"),
+    *("dlq", "queue", "schedule", "purge", "config", "doctor", "backup", "restore"),
+    *("export", "import"),
 )
 
 

@@ -7,10 +7,12 @@ FlamError
 ├── NotFound
 │   ├── JobNotFound
 │   ├── AttemptNotFound
-│   └── QueueNotFound
+│   ├── QueueNotFound
+│   └── ScheduleNotFound
 ├── Conflict
 │   ├── IdTaken          the id belongs to a stored job
 │   ├── KeyTaken         an unfinished job holds the unique key
+│   ├── ScheduleTaken    a schedule has the name
 │   ├── WrongState       the job's state does not allow the verb
 │   ├── FileTaken        a file that would be overwritten
 │   └── StoreInUse       processes use the store
@@ -102,6 +104,14 @@ class QueueNotFound(NotFound):
         super().__init__(f'No queue is named {queue!r}. "queuectl queue list" shows the names.')
 
 
+class ScheduleNotFound(NotFound):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f'No schedule is named {name!r}. "queuectl schedule list" shows the names.'
+        )
+
+
 class Conflict(FlamError):
     """What is stored already does not allow it."""
 
@@ -128,6 +138,14 @@ class KeyTaken(Conflict):
         super().__init__(
             f"The unfinished job {holder!r} holds the unique key {unique_key!r}. "
             "Wait until it has finished, or cancel it."
+        )
+
+
+class ScheduleTaken(Conflict):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"A schedule is named {name!r} already. Name another, or remove that one first."
         )
 
 

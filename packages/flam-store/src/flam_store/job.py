@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import attrs
 
@@ -72,6 +73,27 @@ class JobSpec:
     def named(self) -> JobSpec:
         """The same spec with an id of its own: the one given, or a new UUID."""
         return self if self.id is not None else attrs.evolve(self, id=new_id())
+
+
+def given(spec: JobSpec) -> dict[str, Any]:
+    """The fields that say something, in values of JSON; for a spec without ``run_at``."""
+    return {
+        field.name: _plain(value)
+        for field in attrs.fields(JobSpec)
+        if (value := getattr(spec, field.name)) not in (None, {}, field.default)
+    }
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case timedelta():
+            return value.total_seconds()
+        case tuple():
+            return list(value)
+        case Mapping():
+            return dict(value)
+        case _:
+            return value
 
 
 @attrs.frozen(kw_only=True)

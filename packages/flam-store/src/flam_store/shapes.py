@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flam_store.job import Attempt, Job
+from flam_store.job import Attempt, Job, JobSpec, given
 from flam_store.overview import Overview, QueueInfo
 from flam_store.text import mask_env
 from flam_store.worker import WorkerRecord
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flam_store.copies import Backup, Restored
     from flam_store.finding import Finding, Repair
     from flam_store.portable import Imported
+    from flam_store.schedule import Schedule, Tick
 
 Shape = dict[str, Any]
 
@@ -87,6 +88,52 @@ def queue(value: QueueInfo) -> Shape:
         "paused_by": value.paused_by,
         "note": value.note,
         "concurrency": value.concurrency,
+    }
+
+
+def schedule(value: Schedule) -> Shape:
+    """A schedule; ``spec`` is the job's, as far as it was given, and null if it cannot be read."""
+    return {
+        "name": value.name,
+        "cron": value.cron,
+        "timezone": value.timezone,
+        "overlap": value.overlap.value,
+        "catch_up": value.catch_up.value,
+        "spec": None if value.job is None else spec(value.job),
+        "created_at": instant(value.created_at),
+        "paused_at": instant(value.paused_at),
+        "paused_by": value.paused_by,
+        "next_at": instant(value.next_at),
+        "problem": value.problem,
+    }
+
+
+def spec(value: JobSpec) -> Shape:
+    """What was asked for. Values of ``env`` are masked; of ``stdin`` only the size is told."""
+    told = given(value)
+    if value.env:
+        told["env"] = mask_env(value.env)
+    if (text := told.pop("stdin", None)) is not None:
+        told["stdin_bytes"] = len(text.encode())
+    return told
+
+
+def tick(value: Tick) -> Shape:
+    """A tick; ``state`` is its job's, null when that was purged or there was none."""
+    return {
+        "at": instant(value.at),
+        "job": value.job,
+        "state": None if value.state is None else value.state.value,
+        "skipped": value.skipped,
+    }
+
+
+def schedule_with_ticks(
+    value: Schedule, upcoming: Sequence[datetime], ticks: Sequence[Tick]
+) -> Shape:
+    return schedule(value) | {
+        "upcoming": [instant(at) for at in upcoming],
+        "ticks": [tick(each) for each in ticks],
     }
 
 

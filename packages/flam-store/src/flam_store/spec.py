@@ -23,7 +23,7 @@ from cattrs import (
 
 from flam_store.durations import parse_duration
 from flam_store.errors import SpecError
-from flam_store.job import JobSpec
+from flam_store.job import JobSpec, given
 
 MAX_SPEC_BYTES = 1 << 20
 FIELDS = tuple(field.name for field in attrs.fields(JobSpec))
@@ -55,6 +55,11 @@ def _element(number: int, item: object, defaults: dict[str, Any]) -> JobSpec:
         return structure(item, **defaults)
     except SpecError as error:
         raise SpecError(f"{error} (element {number} of the array)") from None
+
+
+def spec_text(spec: JobSpec) -> str:
+    """The JSON object that ``parse_spec`` makes this spec of; for one without ``run_at``."""
+    return json.dumps(given(spec), ensure_ascii=False, separators=(",", ":"))
 
 
 def structure(value: object, kind: type[JobSpec] = JobSpec, **defaults: Any) -> JobSpec:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
     from flam_store.portable import Imported, Record
+    from flam_store.schedule import Schedule, ScheduleSpec, Tick, Ticked
 
 
 class StoreReader(Protocol):
@@ -51,6 +52,18 @@ class StoreReader(Protocol):
 
     def orders(self, worker_id: str) -> Orders:
         """What the store wants of this worker, without renewing its lease."""
+
+    def schedules(self) -> tuple[Schedule, ...]:
+        """Every schedule, by name; also one whose row cannot be read, with its ``problem``."""
+
+    def schedule(self, name: str) -> Schedule:
+        """The schedule of this name. ScheduleNotFound."""
+
+    def ticks(self, name: str, *, limit: int = 10) -> tuple[Tick, ...]:
+        """What became of the last ticks of a schedule, newest first. ScheduleNotFound.
+
+        Those that were missed in a row are one, at the time of the first.
+        """
 
     def ledger(self, first: int, last: int) -> Ledger:
         """What is stored under the numbers (``seq``) from ``first`` to ``last``, both included."""
@@ -141,6 +154,44 @@ class Store(StoreReader, Protocol):
 
     def forget(self, worker_id: str) -> None:
         """Take a worker out of the register, unless it is unknown or still holds a job."""
+
+    def add_schedule(self, spec: ScheduleSpec) -> Schedule:
+        """Store a schedule; its first tick is later than now. ScheduleTaken; SpecError.
+
+        SpecError also when the expression never comes true.
+        """
+
+    def pause_schedule(self, name: str, *, by: str) -> Schedule:
+        """Let no tick of it come. Its jobs go on. ScheduleNotFound."""
+
+    def resume_schedule(self, name: str) -> Schedule:
+        """End its pause: the next tick is later than now, and those of the pause are no misses.
+
+        Of one that is not paused the next tick is told anew if it was none, or came too late,
+        as after a time in which the clock was ahead. ScheduleNotFound; SpecError when its row
+        cannot be read.
+        """
+
+    def remove_schedule(self, name: str) -> None:
+        """Delete the schedule with its ticks; its jobs stay. ScheduleNotFound."""
+
+    def run_schedule(self, name: str) -> Job:
+        """Enqueue its job now, also while it is paused or an earlier one is unfinished.
+
+        ScheduleNotFound; KeyTaken; SpecError when its row cannot be read.
+        """
+
+    def enqueue_due(self, *, limit: int = 20) -> Ticked:
+        """Enqueue what the schedules are due for, up to ``limit`` of them; tell when the next is.
+
+        Each tick is enqueued at most once, whoever looks: in one step its schedule moves on to
+        the next tick, and the job is stored, with retry, backoff and timeout values of now. A
+        tick that nobody looked at within a minute is missed, and a schedule has at most one job
+        for all that are due: the last tick, unless that was missed too and ``catch_up`` is
+        ``none``. A tick is skipped, with the reason, when it was missed, when ``overlap`` is
+        ``skip`` and an earlier job of the schedule is unfinished, and when its unique key is
+        held. One whose row cannot be read is skipped too, and hinders no other.
+        """
 
     def request_stop(self, worker_ids: Collection[str], stop: Stop) -> None:
         """Record the intent that these end. ``NOW`` outweighs ``GRACEFUL``, never back."""

@@ -23,7 +23,7 @@ from flam_store.home import Home
 from flam_store.opening import database_exists, looking_at, without_password
 from flam_store.output import Logs
 from flam_store.strays import examine_output, mend_output
-from flam_worker import leftovers, muster
+from flam_worker import leftovers, muster, watchers
 from flam_worker.pool import recovery
 
 _TROUBLES = (FlamError, OSError, ValueError, TypeError, OverflowError)
@@ -82,6 +82,7 @@ def _looks(
     return (
         ("output", lambda: examine_output(Logs(home.logs_path), store)),
         ("workers", lambda: muster.examine(store)),
+        ("schedules", lambda: watchers.examine(store)),
         ("processes", lambda: leftovers.examine(store)),
     )
 

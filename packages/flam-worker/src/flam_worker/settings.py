@@ -10,7 +10,7 @@ import attrs
 
 from flam_store import Config, Store, open_store
 from flam_store.config_file import read_config
-from flam_store.errors import StoreLost
+from flam_store.errors import FlamError, StoreLost
 from flam_store.home import Home
 from flam_store.opening import database_exists
 
@@ -37,6 +37,13 @@ class Settings:
     def run_folder(self) -> Path:
         """Where each worker notes which process it started last."""
         return self.home.run_path
+
+    def renewed(self) -> Settings:
+        """The same with the configuration as it is now, if that can be read."""
+        try:
+            return attrs.evolve(self, config=read_config(self.home.config_path))
+        except (FlamError, OSError):
+            return self
 
     def open(self, *, patience: timedelta | None = None) -> Store:
         """The pool's store. StoreLost when it was taken away: a worker makes no new one."""

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import attrs
 
+from flam_store import Store
 from flam_store.config_file import read_config
 from flam_store.errors import FlamError, StoreBusy
 from flam_store.output import Logs
@@ -39,6 +40,9 @@ _OBEY_SECONDS = 20.0
 
 _READY_SECONDS = 1.0
 """How long the first sweep waits for the workers to be ready: it may take far longer itself."""
+
+_MOST_TICK_WAIT_SECONDS = 30.0
+"""The wall clock may be set while this process waits for a tick, which goes by that."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
@@ -276,19 +280,24 @@ class Supervisor:
                     queues=self._settings.queues,
                 )
             )
+            self._enqueue_due(store)
 
     def _look_after(self) -> None:
-        """Renew the lease, read orders, recover what others left. Again in a third of a lease."""
+        """Renew the lease, read orders, enqueue what is due, recover what others left.
+
+        Again in a third of a lease, or at the next tick of a schedule.
+        """
         third = timedelta(seconds=self._config.lease_seconds / 3)
         self._look_at = time.monotonic() + third.total_seconds()
         try:
-            with self._settings.open(patience=third) as store:
+            with self._settings.renewed().open(patience=third) as store:
                 try:
                     orders = store.renew(self._settings.supervisor)
                 except StoreBusy:
                     self._look_at = 0.0  # the wait was the pause
                     self._stoppages.look(store, self._own_processes())
                     raise
+                self._enqueue_due(store)  # first: a sweep may take long
                 self._recovery.sweep(store)
                 self._housekeeping.look(store, third / 4)
             if not orders.known:
@@ -299,6 +308,19 @@ class Supervisor:
         if orders.stop is not None:
             self._ask(orders.stop)
         journal.keep_short(log_path(self._settings.home))
+
+    def _enqueue_due(self, store: Store) -> None:
+        """Enqueue what schedules are due for, and look again when the next one is."""
+        try:
+            ticked = store.enqueue_due()
+        except FlamError as error:  # which must keep nobody from recovering jobs
+            log.error("%s", error)
+            return
+        for problem in ticked.problems:
+            log.error("%s", problem)
+        if ticked.next_in is not None:
+            wait = min(ticked.next_in.total_seconds(), _MOST_TICK_WAIT_SECONDS)
+            self._look_at = min(self._look_at, time.monotonic() + wait)
 
     def _own_processes(self) -> Mapping[ProcessId, timedelta]:
         """The workers, each with its lease, also one that is not yet registered."""

@@ -24,7 +24,7 @@ _COMMAND = "flam_cli.command"
 _MAX_STDIN_BYTES = 64 << 20
 
 
-class _Enqueue(TyperCommand):
+class WithCommand(TyperCommand):
     """What follows the first ``--`` is the job's command, word for word, also a second ``--``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -34,6 +34,8 @@ class _Enqueue(TyperCommand):
             args = args[:mark]
         return super().parse_args(ctx, args)
 
+
+class _Enqueue(WithCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return ["[OPTIONS]", "(SPEC | --file F | -- COMMAND [ARG]...)"]
 
@@ -139,7 +141,7 @@ def enqueue(  # noqa: PLR0917, each is an option
     Options beside a SPEC or a file fill in what it leaves out.
     """
     call = call_of(context, json=json)
-    command: tuple[str, ...] | None = context.meta.get(_COMMAND)
+    command = command_of(context)
     if sum(source is not None for source in (spec, file, command)) != 1:
         raise UsageError("Give one of these: a SPEC, --file F, or -- COMMAND [ARG]...")
     filled = fill(
@@ -155,10 +157,17 @@ def enqueue(  # noqa: PLR0917, each is an option
     elif command is not None:
         _store(call, filled.built(args=command))
     elif spec is not None:
-        _store(call, _parsed(spec, filled))
+        _store(call, parsed(spec, filled))
 
 
-def _parsed(text: str, fill: Fill) -> JobSpec | list[JobSpec]:
+def command_of(context: typer.Context) -> tuple[str, ...] | None:
+    """What followed the ``--``."""
+    command: tuple[str, ...] | None = context.meta.get(_COMMAND)
+    return command
+
+
+def parsed(text: str, fill: Fill) -> JobSpec | list[JobSpec]:
+    """The spec, or the array of them, in the text, or with ``-`` on standard input."""
     from flam_store.spec import parse_specs
 
     if text != "-" and text.lstrip()[:1] not in ("{", "["):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
     from flam_store.portable import Imported, Record
+    from flam_store.schedule import Schedule, ScheduleSpec, Tick, Ticked
 
 T = TypeVar("T")
 
@@ -73,6 +74,21 @@ class SqliteStore:
 
     def orders(self, worker_id: str) -> Orders:
         return self._session.read(lambda db: registry.orders(db, worker_id))
+
+    def schedules(self) -> tuple[Schedule, ...]:
+        from flam_store.sqlite import scheduling
+
+        return self._session.read(scheduling.schedules)
+
+    def schedule(self, name: str) -> Schedule:
+        from flam_store.sqlite import scheduling
+
+        return self._session.read(lambda db: scheduling.schedule(db, name))
+
+    def ticks(self, name: str, *, limit: int = 10) -> tuple[Tick, ...]:
+        from flam_store.sqlite import scheduling
+
+        return self._session.read(lambda db: scheduling.ticks(db, name, limit))
 
     def ledger(self, first: int, last: int) -> Ledger:
         return self._session.read(lambda db: reading.ledger(db, first, last))
@@ -146,6 +162,45 @@ class SqliteStore:
 
     def forget(self, worker_id: str) -> None:
         self._session.write(lambda db: registry.forget(db, worker_id))
+
+    def add_schedule(self, spec: ScheduleSpec) -> Schedule:
+        from flam_store.sqlite import scheduling
+
+        return self._session.write(lambda db: scheduling.add(db, spec, self._clock()))
+
+    def pause_schedule(self, name: str, *, by: str) -> Schedule:
+        from flam_store.sqlite import scheduling
+
+        return self._session.write(lambda db: scheduling.pause(db, name, by, self._clock()))
+
+    def resume_schedule(self, name: str) -> Schedule:
+        from flam_store.sqlite import scheduling
+
+        return self._session.write(lambda db: scheduling.resume(db, name, self._clock()))
+
+    def remove_schedule(self, name: str) -> None:
+        from flam_store.sqlite import scheduling
+
+        self._session.write(lambda db: scheduling.remove(db, name))
+
+    def run_schedule(self, name: str) -> Job:
+        from flam_store.sqlite import ticking
+
+        def change(db: sqlite3.Connection) -> Job:
+            return reading.job(db, ticking.run(db, name, self._config, self._clock()))
+
+        return self._ringing(self._session.write(change))
+
+    def enqueue_due(self, *, limit: int = 20) -> Ticked:
+        from flam_store.sqlite import ticking
+
+        seen = self._session.read(lambda db: ticking.seen(db, self._clock()))
+        if seen.next_in != timedelta(0):
+            return seen
+        ticked = self._session.write(
+            lambda db: ticking.enqueue_due(db, limit, self._config, self._clock())
+        )
+        return self._ringing(ticked) if ticked.jobs else ticked
 
     def request_stop(self, worker_ids: Collection[str], stop: Stop) -> None:
         self._ringing(self._session.write(lambda db: registry.request_stop(db, worker_ids, stop)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,7 +15,7 @@ from flam_store.durations import format_duration
 from flam_store.errors import StoreDamaged, StoreError, StoreMisused
 from flam_store.finding import Finding, counted, failed, passed, warned
 from flam_store.room import room
-from flam_store.sqlite import bells, place, registry, rows, soundness
+from flam_store.sqlite import bells, place, registry, rows, scheduling, soundness
 from flam_store.sqlite.copying import abandoned
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.schema import KNOWN, found_schema
@@ -158,6 +159,19 @@ def _waiting(db: sqlite3.Connection, now: int) -> Iterator[Finding]:  # noqa: AR
         yield passed("waiting", "every job that waits will be looked at")
 
 
+def _schedules(db: sqlite3.Connection, now: int) -> Iterator[Finding]:
+    found = scheduling.schedules(db)
+    for each in found:
+        if each.problem is not None:
+            mend = f"queuectl schedule remove {shlex.quote(each.name)}, then add it anew"
+            yield failed("schedules", f"{each.name} cannot be read: {each.problem}", mend)
+    if astray := [name for name, _ in scheduling.astray(db, now)]:
+        problem = f"{_told(astray, 'schedule')} waiting for none of the next ticks"
+        yield warned("schedules", problem, REPAIR)
+    elif found and all(each.problem is None for each in found):
+        yield passed("schedules", f"{counted(len(found), 'schedule')}, each can be read")
+
+
 def _readable(db: sqlite3.Connection, now: int) -> Iterator[Finding]:  # noqa: ARG001
     spoilt = {id_ for (id_,) in db.execute(
         SQL["jobs_beyond_the_calendar"],
@@ -210,6 +224,7 @@ _IN_THIS_SCHEMA = (
     ("counters", _counters),
     ("attempts", _holds),
     ("waiting", _waiting),
+    ("schedules", _schedules),
     ("rows", _readable),
     ("clock", _clock),
 )

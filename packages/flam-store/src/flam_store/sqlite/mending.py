@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import suppress
 
 from flam_store.finding import Repair, counted
-from flam_store.sqlite import bells
+from flam_store.sqlite import bells, scheduling
 from flam_store.sqlite.copying import abandoned
 from flam_store.sqlite.examining import LARGE_WAL_BYTES
 from flam_store.sqlite.queries import SQL
@@ -42,6 +42,9 @@ def _rows(db: sqlite3.Connection, now: int) -> list[Repair]:
     if freed := db.execute(SQL["unblock_again"], {"now": now}).rowcount:
         text = f"{counted(freed, 'job')} that nothing blocked became pending"
         done.append(Repair(subject="waiting", text=text))
+    if called := scheduling.call_back(db, now):
+        text = f"{counted(called, 'schedule')} waiting for the next tick again"
+        done.append(Repair(subject="schedules", text=text))
     return done
 
 

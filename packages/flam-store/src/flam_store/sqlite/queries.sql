@@ -202,6 +202,57 @@ UPDATE queues SET paused_at = NULL, paused_by = NULL, note = NULL WHERE name = :
 INSERT INTO queues (name, concurrency) VALUES (:queue, :concurrency)
 ON CONFLICT (name) DO UPDATE SET concurrency = excluded.concurrency;
 
+-- name: insert_schedule
+INSERT INTO schedules (name, cron, timezone, overlap, catch_up, spec, created_at, next_at)
+VALUES (:name, :cron, :timezone, :overlap, :catch_up, :spec, :now, :next_at)
+ON CONFLICT (name) DO NOTHING;
+
+-- name: schedules
+SELECT name, cron, timezone, overlap, catch_up, spec, created_at, paused_at, paused_by, next_at
+FROM schedules ORDER BY name;
+
+-- name: schedule
+SELECT name, cron, timezone, overlap, catch_up, spec, created_at, paused_at, paused_by, next_at
+FROM schedules WHERE name = ?;
+
+-- name: due_schedules
+SELECT name, cron, timezone, overlap, catch_up, spec, created_at, paused_at, paused_by, next_at
+FROM schedules WHERE paused_at IS NULL AND next_at <= :now ORDER BY next_at LIMIT :limit;
+
+-- name: next_tick
+SELECT min(next_at) FROM schedules WHERE paused_at IS NULL;
+
+-- name: move_on
+UPDATE schedules SET next_at = :next_at WHERE name = :name AND next_at = :due AND paused_at IS NULL;
+
+-- name: pause_schedule
+UPDATE schedules SET paused_at = coalesce(paused_at, :now), paused_by = :by, next_at = NULL
+WHERE name = :name;
+
+-- name: resume_schedule
+UPDATE schedules SET paused_at = NULL, paused_by = NULL, next_at = :next_at WHERE name = :name;
+
+-- name: remove_schedule
+DELETE FROM schedules WHERE name = :name;
+
+-- name: insert_tick
+INSERT INTO ticks (schedule, tick_at, seq, job_id, skipped) VALUES (:name, :at, :seq, :job_id, :skipped)
+ON CONFLICT (schedule, tick_at) DO NOTHING;
+
+-- name: forget_old_ticks
+DELETE FROM ticks WHERE schedule = :name AND tick_at <= (
+    SELECT tick_at FROM ticks WHERE schedule = :name ORDER BY tick_at DESC LIMIT 1 OFFSET :kept);
+
+-- name: ticks_of
+SELECT ticks.tick_at, ticks.job_id, jobs.state, ticks.skipped
+FROM ticks LEFT JOIN jobs ON jobs.seq = ticks.seq
+WHERE ticks.schedule = :name ORDER BY ticks.tick_at DESC LIMIT :limit;
+
+-- name: unfinished_of_schedule
+SELECT jobs.id FROM ticks JOIN jobs ON jobs.seq = ticks.seq
+WHERE ticks.schedule = :name AND jobs.state NOT IN ('completed', 'dead', 'cancelled')
+ORDER BY ticks.tick_at DESC LIMIT 1;
+
 -- name: next_due
 SELECT min(run_at) FROM jobs WHERE ready = 0;
 

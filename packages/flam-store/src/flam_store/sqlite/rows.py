@@ -164,7 +164,12 @@ def job_as_far_as_readable(row: Row) -> Job:
 
 def instant_as_far_as_readable(millis: int | None) -> datetime | None:
     """A time for looking at, kept within the calendar."""
-    return None if millis is None else instant(_within_the_calendar(millis))
+    return None if millis is None else instant_within_the_calendar(millis)
+
+
+def instant_within_the_calendar(millis: int) -> datetime:
+    """A time for looking at that is always there."""
+    return instant(_within_the_calendar(millis))
 
 
 def _within_the_calendar(millis: int) -> int:

@@ -35,6 +35,7 @@ from flam_store.testing.purging import Purging
 from flam_store.testing.reading import Reading
 from flam_store.testing.registering import Registering
 from flam_store.testing.retrying import Retrying
+from flam_store.testing.scheduling import Scheduling, Ticking
 from flam_store.testing.steering import Steering
 from flam_store.testing.suite import MakeStore, OpenBackup
 from flam_store.testing.waiting import Closing, Waiting
@@ -44,6 +45,7 @@ __all__ = ["Conformance", "MakeStore", "OpenBackup"]
 
 class Conformance(
     Enqueueing, Claiming, Ageing, Finishing, Fencing, Ending, Hooking, Draining, Retrying, Purging,
-    Expiring, Reading, Registering, Waiting, Closing, Steering, Examining, Copying, Moving,
+    Expiring, Reading, Registering, Waiting, Closing, Steering, Scheduling, Ticking, Examining,
+    Copying, Moving,
 ):  # fmt: skip
     """All of it."""

@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from flam_store.job import Attempt, Claim, Job, JobSpec
 from flam_store.outcome import Cancelled, Completed, Dead, Failure, Outcome, Released, Result, Retry
+from flam_store.schedule import ScheduleSpec
 from flam_store.state import AttemptState, State
 from flam_store.store import Store, StoreReader
 from flam_store.worker import ProcessId, Registration, Role, Turn
@@ -29,6 +30,11 @@ def registration(worker: str = WORKER, **fields: Any) -> Registration:
 
 def spec(job_id: str, **fields: Any) -> JobSpec:
     return JobSpec(**{"command": "true", "id": job_id} | fields)
+
+
+def schedule_spec(name: str, cron: str = "*/5 * * * *", **fields: Any) -> ScheduleSpec:
+    given: dict[str, Any] = {"name": name, "cron": cron, "job": JobSpec(command="true")}
+    return ScheduleSpec(**given | fields)
 
 
 def failure(state: AttemptState = AttemptState.FAILED) -> Failure:
