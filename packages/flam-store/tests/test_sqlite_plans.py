@@ -65,6 +65,15 @@ def test_what_is_due_is_found_by_its_index(db: sqlite3.Connection, name: str) ->
         ("key_holder", "jobs_unique_key (unique_key=?)"),
         ("settle_job", "INTEGER PRIMARY KEY (rowid=?)"),
         ("running", "attempts_running"),
+        ("latest_attempt", "PRIMARY KEY (seq=? AND attempt=?)"),
+        ("running_in_queue", "attempts_running"),
+        ("parents_of", "dependencies USING PRIMARY KEY (child=?)"),
+        ("children_of", "dependencies_by_parent (parent=?)"),
+        ("counts_of", "PRIMARY KEY (queue=?)"),
+        ("queue_settings", "PRIMARY KEY (name=?)"),
+        ("update_waiting", "INTEGER PRIMARY KEY (rowid=?)"),
+        ("at_or_after", "INTEGER PRIMARY KEY (rowid>?)"),
+        ("states_of", "INTEGER PRIMARY KEY (rowid=?)"),
         ("cancelled_of", "attempts_running (worker=?)"),
     ],
 )
@@ -72,8 +81,17 @@ def test_a_job_is_found_by_an_index(db: sqlite3.Connection, name: str, index: st
     assert index in plan(db, name)[0]
 
 
-SMALL = {"counters", "queues", "workers", "open", "waits", "want", "json_each", "holding",
-         "sqlite_sequence", "CONSTANT"}  # fmt: skip
+def test_jobs_ahead_are_counted_along_the_index_of_claims(db: sqlite3.Connection) -> None:
+    steps = plan(db, "ahead")
+    assert [step for step in steps if "jobs" in step] == [
+        "SEARCH jobs USING INDEX jobs_ready (queue=? AND priority>?)",
+        "SEARCH jobs USING INDEX jobs_ready (queue=? AND priority=? AND seq<?)",
+    ]
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
+SMALL = {"counters", "counted", "queues", "workers", "open", "waits", "want", "json_each",
+         "holding", "sqlite_sequence", "CONSTANT"}  # fmt: skip
 BY_A_PARTIAL_INDEX = {
     "SCAN jobs USING INDEX jobs_ready",
     "SCAN attempts USING INDEX attempts_running",
@@ -133,6 +151,8 @@ def costs(path: Path, jobs: int) -> dict[str, int]:
             "running": store.running,
             "workers": store.workers,
             "enqueue": lambda: store.enqueue(spec("one-more")),
+            "standing": lambda: store.standing("last"),
+            "relatives": lambda: store.relatives("last"),
             "purge": lambda: store.purge(JobFilter(states=(State.COMPLETED,)), limit=1),
         }
         return {name: steps_of(store, verb) for name, verb in verbs.items()}

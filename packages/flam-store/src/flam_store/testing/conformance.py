@@ -20,6 +20,8 @@ It asks only what can be asked through the verbs of ``flam_store.store``.
 
 from __future__ import annotations
 
+from flam_store.testing.absent import EnqueueingAbsent
+from flam_store.testing.changing import Changing
 from flam_store.testing.claiming import Claiming
 from flam_store.testing.copying import Copying
 from flam_store.testing.draining import Draining
@@ -30,6 +32,8 @@ from flam_store.testing.purging import Purging
 from flam_store.testing.reading import Reading
 from flam_store.testing.registering import Registering
 from flam_store.testing.retrying import Retrying
+from flam_store.testing.selecting import Selecting
+from flam_store.testing.standing import Kinship, Standings
 from flam_store.testing.steering import Steering
 from flam_store.testing.suite import MakeStore, OpenBackup
 from flam_store.testing.waiting import Closing, Waiting
@@ -38,7 +42,8 @@ __all__ = ["Conformance", "MakeStore", "OpenBackup"]
 
 
 class Conformance(
-    Enqueueing, Claiming, Finishing, Fencing, Draining, Retrying, Purging, Reading, Registering,
-    Waiting, Closing, Steering, Examining, Copying,
+    Enqueueing, EnqueueingAbsent, Claiming, Finishing, Fencing, Draining, Retrying, Purging,
+    Reading, Kinship, Standings, Registering, Waiting, Closing, Steering, Changing, Selecting,
+    Examining, Copying,
 ):  # fmt: skip
     """All of it."""
