@@ -63,11 +63,10 @@ def standing(**fields: Any) -> Standing:
     return Standing(**given | fields)
 
 
-def attempt(**fields: Any) -> Attempt:
+def attempt() -> Attempt:
     return Attempt(
-        **{"seq": 1, "attempt": 2, "state": AttemptState.RUNNING, "worker": "w",
-           "started_at": NOW - MINUTE} | fields
-    )  # fmt: skip
+        seq=1, attempt=2, state=AttemptState.RUNNING, worker="w", started_at=NOW - MINUTE
+    )
 
 
 def kinds(value: Standing, **seen: bool) -> list[Kind]:
@@ -132,7 +131,7 @@ def test_a_time_is_told_with_where_it_comes_from() -> None:
 
 def test_a_pause_is_told_with_who_and_why() -> None:
     (reason,) = reasons(standing(queue=PAUSED), {})
-    assert reason.text == "Its queue, mail, is paused since 1m by ann: relay is down."
+    assert reason.text == "Its queue, mail, has been paused for 1m by ann: relay is down."
     assert reason.stays
     assert reason.facts["note"] == "relay is down"
 

@@ -172,14 +172,9 @@ def _blocked(standing: Standing, _: Mapping[str, bool]) -> Reason | None:
         kind=Kind.BLOCKED,
         text=f"It waits for {_named(holding, standing.relatives)} to be {end}.",
         advice=None if what_to_do is None else f"{what_to_do[0].upper()}{what_to_do[1:]}.",
-        facts={"parents": [relative(each) for each in holding]},
+        facts={"parents": [shapes.relative(each) for each in holding]},
         stays=any(is_hopeless(each, job.after_policy) for each in holding),
     )
-
-
-def relative(value: Relative) -> shapes.Shape:
-    """A parent or child as a script reads it; ``state`` null: it was deleted."""
-    return {"id": value.id, "state": None if value.state is None else value.state.value}
 
 
 def _named(holding: Collection[Relative], among: Relatives) -> str:
@@ -213,7 +208,7 @@ def _paused(standing: Standing, _: Mapping[str, bool]) -> Reason | None:
         return None
     return Reason(
         kind=Kind.PAUSED,
-        text=f"Its queue, {pause_of(queue, standing.at)}.",
+        text=f"Its queue, {queue.name}, {pause_of(queue, standing.at)}.",
         advice=f'"queuectl queue resume {queue.name}" ends the pause.',
         facts={
             "queue": queue.name,
@@ -226,10 +221,10 @@ def _paused(standing: Standing, _: Mapping[str, bool]) -> Reason | None:
 
 
 def pause_of(queue: QueueInfo, at: datetime) -> str:
-    """The pause of a paused queue in words, without a full stop."""
-    since = "" if queue.paused_at is None else f" since {_span(queue.paused_at, at)}"
+    """The pause of a paused queue as the end of a sentence, without its full stop."""
+    since = "" if queue.paused_at is None else f" for {_span(queue.paused_at, at)}"
     note = f": {queue.note}" if queue.note else ""
-    return f"{queue.name}, is paused{since} by {queue.paused_by or 'somebody'}{note}"
+    return f"has been paused{since} by {queue.paused_by or 'somebody'}{note}"
 
 
 def _full(standing: Standing, _: Mapping[str, bool]) -> Reason | None:
