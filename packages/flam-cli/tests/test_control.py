@@ -16,6 +16,7 @@ from conftest import SOURCES, Run, Workshop
 from test_enqueue import JOB_KEYS
 
 from flam_store import JobSpec, State
+from flam_store.home import Home
 from flam_store.names import new_id
 from flam_store.outcome import Completed
 from flam_store.worker import ProcessId, Registration, Role
@@ -137,8 +138,8 @@ def test_show_of_a_job_alone_draws_nothing(queuectl: Run, workshop: Workshop) ->
 
 
 def test_jobs_cannot_wait_for_each_other_or_for_nobody(queuectl: Run) -> None:
-    cycle = '[{"command": "x", "id": "a", "after": ["b"]}, ' \
-        '{"command": "x", "id": "b", "after": ["a"]}]'  # fmt: skip
+    cycle = """[{"command": "x", "id": "a", "after": ["b"]},
+                {"command": "x", "id": "b", "after": ["a"]}]"""
     forward = '[{"command": "x", "id": "a"}, {"command": "x", "id": "b", "after": ["a"]}]'
     for words in ([cycle], ["--id", "a", "--after", "a", "--", "true"],
                   ["--after", "nobody", "--", "true"]):  # fmt: skip
@@ -381,11 +382,12 @@ def test_wait_any_ends_with_the_first_that_is_finished(queuectl: Run, workshop: 
 
 @pytest.mark.parametrize("words", [[], ["--any"]])
 def test_wait_ends_when_another_process_finishes_the_job(
-    workshop: Workshop, words: list[str]
+    workshop: Workshop, home: Home, words: list[str]
 ) -> None:
     result = workshop.running("a")
+    bells = Path(f"{home.database_path}-bells")
     waiter = started("wait", "a", *words)
-    time.sleep(0.3)
+    until(lambda: bells.is_dir() and list(bells.iterdir()))
     workshop.end(result, Completed())
     out, _ = waiter.communicate(timeout=60)
     assert (waiter.returncode, out) == (0, b"a: completed\n")
@@ -457,7 +459,6 @@ def test_run_gives_up_after_its_timeout_and_says_why_nothing_ran(workshop: Works
 def test_an_interrupted_run_cancels_its_job(workshop: Workshop) -> None:
     waiter = started("run", "--id", "a", "--", "true")
     until(lambda: workshop.store.jobs().jobs)
-    time.sleep(0.2)
     waiter.send_signal(signal.SIGINT)
     out, err = waiter.communicate(timeout=60)
     assert (waiter.returncode, out) == (130, b"")

@@ -22,7 +22,7 @@ from flam_cli.render.output import output_sink
 from flam_cli.root import examples, new_app
 from flam_cli.waiting import Onlooker, until
 from flam_store import shapes
-from flam_store.errors import FlamError, SpecError
+from flam_store.errors import JobNotFound, SpecError, WrongState
 from flam_store.exits import DONE, INTERRUPTED, NO, TIMED_OUT
 from flam_store.job import Attempt, Job, JobSpec
 from flam_store.state import FINISHED, AttemptState, State
@@ -75,32 +75,33 @@ def run(
     asked = _spec(spec, words_of(context), options)
     place = made(call)
     with place.store() as store:
-        job = store.enqueue(asked)
-        watch = _Watch(store, Onlooker(store), job.id, seconds)
+        watch = _Watch(store, Onlooker(store), str(asked.id), seconds)
         try:
+            store.enqueue(asked)
             finished = watch.to_the_end() if call.json else watch.streaming(place)
         except KeyboardInterrupt:
-            _call_off(place, store, job.id)
+            _call_off(place, store, watch.job_id)
             raise typer.Exit(INTERRUPTED) from None
         if finished is None:
-            human.complain(f"{job.id} was not finished after {wait_timeout}; it goes on.")
+            human.complain(f"{watch.job_id} was not finished after {wait_timeout}; it goes on.")
             raise typer.Exit(TIMED_OUT)
-        attempts = store.attempts(job.id)
+        attempts = store.attempts(finished.id)
     if call.json:
         machine.document(shapes.job_with_history(finished, attempts))
     raise typer.Exit(_code(finished, attempts[-1] if attempts else None))
 
 
 def _spec(text: str | None, words: tuple[str, ...] | None, options: dict[str, Any]) -> JobSpec:
+    """What is to be run. It has its id already, so that Ctrl-C can cancel it at any moment."""
     if (text is None) == (words is None):
         raise UsageError("Give one of these: a SPEC, or -- COMMAND [ARG]...")
     filled = fill(**options)
     if words is not None:
-        return filled.built(args=words)
+        return filled.built(args=words).named()
     found = parsed(str(text), filled)
     if isinstance(found, list):
         raise SpecError("an array holds many jobs; run takes one", field="SPEC")
-    return found
+    return found.named()
 
 
 @attrs.frozen
@@ -184,8 +185,8 @@ def _call_off(place: Place, store: Store, job_id: str) -> None:
         cancelled(place, store, job_id)
     except KeyboardInterrupt:
         human.complain(f"{job_id} may still run.", prefix="")
-    except FlamError as error:
-        human.complain(str(error), prefix="")
+    except (JobNotFound, WrongState):
+        pass  # it was not stored yet, or has just ended
 
 
 def _code(job: Job, last: Attempt | None) -> int:
