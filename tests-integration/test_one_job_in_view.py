@@ -42,7 +42,7 @@ def test_run_shows_the_output_and_exits_as_the_job_did(
 
 def test_run_exits_with_1_where_there_is_no_exit_code(flam: Flam) -> None:
     flam.start(1)
-    assert flam.ctl("run", "--max-retries", "0", "--", "/nowhere/nothing").returncode in {1, 127}
+    assert flam.ctl("run", "--max-retries", "0", "--", "/nowhere/nothing").returncode == 1
     runner = started(flam, "run", "--id", "a", "--", "sleep", "1000")
     until(lambda: flam.ctl("show", "a").returncode == 0 and flam.state("a") == "processing", "run")
     flam.ok("cancel", "a")

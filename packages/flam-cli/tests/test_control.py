@@ -254,7 +254,7 @@ def test_ids_or_a_filter_must_be_given(
 
 
 def test_states_that_cannot_be_meant_are_refused(queuectl: Run) -> None:
-    assert "completed jobs are not meant" in queuectl("cancel", "--state", "completed", "-y").err
+    assert "completed is no state for this; choose from pending" in queuectl("cancel", "--state", "completed", "-y").err
     assert queuectl("retry", "--state", "pending", "-y").code == 2
 
 

@@ -68,7 +68,7 @@ class Choice:
         for each in named:
             if each not in possible:
                 raise UsageError(
-                    f"--state: {each} jobs are not meant; there are {', '.join(possible)}."
+                    f"--state: {each} is no state for this; choose from {', '.join(possible)}."
                 )
         return JobFilter(
             states=named or otherwise,
