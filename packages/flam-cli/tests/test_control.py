@@ -254,7 +254,9 @@ def test_ids_or_a_filter_must_be_given(
 
 
 def test_states_that_cannot_be_meant_are_refused(queuectl: Run) -> None:
-    assert "completed is no state for this; choose from pending" in queuectl("cancel", "--state", "completed", "-y").err
+    refused = queuectl("cancel", "--state", "completed", "--yes")
+    assert refused.code == 2
+    assert "completed is no state for this; choose from pending" in refused.err
     assert queuectl("retry", "--state", "pending", "-y").code == 2
 
 
@@ -457,10 +459,20 @@ def test_run_gives_up_after_its_timeout_and_says_why_nothing_ran(workshop: Works
 
 
 def test_an_interrupted_run_cancels_its_job(workshop: Workshop) -> None:
-    waiter = started("run", "--id", "a", "--", "true")
+    waiter = started("run", "--", "true")
     until(lambda: workshop.store.jobs().jobs)
     waiter.send_signal(signal.SIGINT)
     out, err = waiter.communicate(timeout=60)
     assert (waiter.returncode, out) == (130, b"")
-    assert b"Cancelling a" in err
-    assert workshop.store.job("a").state is State.CANCELLED
+    (job,) = workshop.store.jobs().jobs
+    assert f"Cancelling {job.id}".encode() in err
+    assert job.state is State.CANCELLED
+
+
+def test_a_run_whose_id_is_taken_leaves_the_other_job_alone(
+    queuectl: Run, workshop: Workshop
+) -> None:
+    enqueue(workshop, "a")
+    refused = queuectl("run", "--id", "a", "--", "true")
+    assert (refused.code, refused.out, refused.err.count("\n")) == (4, "", 1)
+    assert workshop.store.job("a").state is State.PENDING

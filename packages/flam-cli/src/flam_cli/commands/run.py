@@ -73,14 +73,19 @@ def run(
     call = call_of(context, json=json)
     seconds = duration_seconds("--wait-timeout", wait_timeout)
     asked = _spec(spec, words_of(context), options)
+    named = asked.named()
     place = made(call)
     with place.store() as store:
-        watch = _Watch(store, Onlooker(store), str(asked.id), seconds)
+        watch = _Watch(store, Onlooker(store), str(named.id), seconds)
+        # Until it is stored, an id that was given may be another job's.
+        is_ours = asked.id is None
         try:
-            store.enqueue(asked)
+            store.enqueue(named)
+            is_ours = True
             finished = watch.to_the_end() if call.json else watch.streaming(place)
         except KeyboardInterrupt:
-            _call_off(place, store, watch.job_id)
+            if is_ours:
+                _call_off(place, store, watch.job_id)
             raise typer.Exit(INTERRUPTED) from None
         if finished is None:
             human.complain(f"{watch.job_id} was not finished after {wait_timeout}; it goes on.")
@@ -92,16 +97,15 @@ def run(
 
 
 def _spec(text: str | None, words: tuple[str, ...] | None, options: dict[str, Any]) -> JobSpec:
-    """What is to be run. It has its id already, so that Ctrl-C can cancel it at any moment."""
     if (text is None) == (words is None):
         raise UsageError("Give one of these: a SPEC, or -- COMMAND [ARG]...")
     filled = fill(**options)
     if words is not None:
-        return filled.built(args=words).named()
+        return filled.built(args=words)
     found = parsed(str(text), filled)
     if isinstance(found, list):
         raise SpecError("an array holds many jobs; run takes one", field="SPEC")
-    return found.named()
+    return found
 
 
 @attrs.frozen
