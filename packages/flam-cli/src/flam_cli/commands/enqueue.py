@@ -25,7 +25,7 @@ _COMMAND = "flam_cli.command"
 _MAX_STDIN_BYTES = 64 << 20
 
 
-class SpecCommand(TyperCommand):
+class WithCommand(TyperCommand):
     """What follows the first ``--`` is the job's command, word for word, also a second ``--``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -35,19 +35,14 @@ class SpecCommand(TyperCommand):
             args = args[:mark]
         return super().parse_args(ctx, args)
 
+
+class _Enqueue(WithCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        file = "--file F | " if any(each.name == "file" for each in self.params) else ""
-        return ["[OPTIONS]", f"(SPEC | {file}-- COMMAND [ARG]...)"]
-
-
-def words_of(context: typer.Context) -> tuple[str, ...] | None:
-    """The job's command behind ``--``; None when there is none."""
-    words: tuple[str, ...] | None = context.meta.get(_COMMAND)
-    return words
+        return ["[OPTIONS]", "(SPEC | --file F | -- COMMAND [ARG]...)"]
 
 
 @app.command(
-    cls=SpecCommand,
+    cls=_Enqueue,
     epilog=examples(
         'queuectl enqueue \'{"command": "convert in.png out.png", "id": "thumb-17"}\'',
         'queuectl enqueue --queue mail --delay 10m -- ./send --to "Ann Lee"',
@@ -123,7 +118,7 @@ def enqueue(  # noqa: PLR0917, each is an option
     Options beside a SPEC or a file fill in what it leaves out.
     """
     call = call_of(context, json=json)
-    command = words_of(context)
+    command = command_of(context)
     if sum(source is not None for source in (spec, file, command)) != 1:
         raise UsageError("Give one of these: a SPEC, --file F, or -- COMMAND [ARG]...")
     filled = fill(
@@ -145,8 +140,14 @@ def enqueue(  # noqa: PLR0917, each is an option
         _store(call, specs)
 
 
+def command_of(context: typer.Context) -> tuple[str, ...] | None:
+    """What followed the ``--``."""
+    command: tuple[str, ...] | None = context.meta.get(_COMMAND)
+    return command
+
+
 def parsed(text: str, fill: Fill) -> JobSpec | list[JobSpec]:
-    """What a SPEC says, with what it leaves out filled in; ``-`` is standard input."""
+    """The spec, or the array of them, in the text, or with ``-`` on standard input."""
     from flam_store.spec import parse_specs
 
     if text != "-" and text.lstrip()[:1] not in ("{", "["):

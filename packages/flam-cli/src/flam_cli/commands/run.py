@@ -11,7 +11,7 @@ import typer
 
 from flam_cli.borrowing import with_options_of
 from flam_cli.commands.cancel import cancelled
-from flam_cli.commands.enqueue import SpecCommand, enqueue, parsed, words_of
+from flam_cli.commands.enqueue import WithCommand, command_of, enqueue, parsed
 from flam_cli.errors import UsageError
 from flam_cli.filling import fill
 from flam_cli.options import Json, call_of, duration_seconds
@@ -33,8 +33,13 @@ app = new_app()
 _SIGNALLED = 128
 
 
+class _Run(WithCommand):
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return ["[OPTIONS]", "(SPEC | -- COMMAND [ARG]...)"]
+
+
 @app.command(
-    cls=SpecCommand,
+    cls=_Run,
     epilog=examples(
         "queuectl run -- make test",
         "queuectl run --queue builds --timeout 10m --max-retries 0 -- ./build.sh",
@@ -72,7 +77,7 @@ def run(
     """
     call = call_of(context, json=json)
     seconds = duration_seconds("--wait-timeout", wait_timeout)
-    asked = _spec(spec, words_of(context), options)
+    asked = _spec(spec, command_of(context), options)
     named = asked.named()
     place = made(call)
     with place.store() as store:
