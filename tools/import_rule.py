@@ -18,6 +18,7 @@ FLAM = ("flam_store", "flam_worker", "flam_cli")
 # Values and decisions. They are handed the time, randomness and text that they need.
 PURE = (
     "flam_store.bounds",
+    "flam_store.change",
     "flam_store.config",
     "flam_store.config_words",
     "flam_store.copies",
@@ -30,12 +31,15 @@ PURE = (
     "flam_store.overview",
     "flam_store.portable",
     "flam_store.portable_text",
+    "flam_store.relatives",
     "flam_store.rules",
     "flam_store.schedule",
+    "flam_store.selection",
     "flam_store.shapes",
     "flam_store.spec",
     "flam_store.state",
     "flam_store.text",
+    "flam_store.why",
     "flam_store.worker",
     "flam_worker.backoff",
     "flam_worker.end",

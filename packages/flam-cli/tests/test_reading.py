@@ -109,7 +109,8 @@ def test_show_tells_every_attempt(queuectl: Run, workshop: Workshop) -> None:
     workshop.failed("a")
     workshop.end(workshop.again("a"), Dead(failure=attrs.evolve(FAILURE, signal="SIGKILL")))
     job = queuectl("show", "a", "--json").json
-    assert job.keys() == JOB_KEYS | {"history"}
+    relatives = {"parents", "children", "more_parents", "more_children"}
+    assert job.keys() == JOB_KEYS | {"history"} | relatives
     assert [(each["attempt"], each["state"], each["signal"]) for each in job["history"]] == [
         (1, "failed", None),
         (2, "failed", "SIGKILL"),

@@ -20,6 +20,8 @@ from forking import Children
 
 import flam_store.job
 from flam_store import JobFilter, JobSpec, State, Store, open_store
+from flam_store.change import JobChange
+from flam_store.selection import Selection
 from flam_store.testing.clock import FakeClock
 from flam_store.testing.given import (
     CRASHED,
@@ -38,6 +40,7 @@ from flam_store.testing.moving import emptied
 from flam_store.worker import Stop
 
 MANY = 12
+EVERYTHING = Selection(which=JobFilter(), below=1_000)
 
 
 @attrs.frozen(kw_only=True)
@@ -151,6 +154,22 @@ VERBS = {
     "retry_failed": Verb(
         given=lambda store: stored_in(store, State.FAILED), do=lambda store, _: store.retry("j")
     ),
+    "enqueue_absent": Verb(
+        given=lambda store: store.enqueue(spec("a", unique_key="k")),
+        do=lambda store, _: store.enqueue_many_absent(
+            [spec("b"), spec("c", unique_key="k"), spec("d", labels={"a": "b"})]
+        ),
+    ),
+    "update": Verb(
+        given=lambda store: store.enqueue(spec("j", labels={"old": "1"})),
+        do=lambda store, _: store.update(
+            "j", JobChange(queue="other", priority=1, labels={"a": "b"}, unlabel=("old",))
+        ),
+    ),
+    "cancel_selected": Verb(
+        given=with_parent, do=lambda store, _: store.cancel_selected(EVERYTHING, by="me")
+    ),
+    "retry_selected": Verb(given=with_ended, do=lambda store, _: store.retry_selected(EVERYTHING)),
     "retry_dead": Verb(given=with_ended, do=lambda store, _: store.retry_dead()),
     "import": Verb(given=taken_out, do=lambda store, records: store.import_jobs(records)),
     "purge": Verb(given=with_ended, do=lambda store, _: store.purge(JobFilter())),

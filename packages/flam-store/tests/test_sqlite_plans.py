@@ -73,6 +73,15 @@ def test_what_is_due_is_found_by_its_index(db: sqlite3.Connection, name: str) ->
         ("key_holder", "jobs_unique_key (unique_key=?)"),
         ("settle_job", "INTEGER PRIMARY KEY (rowid=?)"),
         ("running", "attempts_running"),
+        ("latest_attempt", "PRIMARY KEY (seq=? AND attempt=?)"),
+        ("running_in_queue", "attempts_running"),
+        ("parents_of", "dependencies USING PRIMARY KEY (child=?)"),
+        ("children_of", "dependencies_by_parent (parent=?)"),
+        ("counts_of", "PRIMARY KEY (queue=?)"),
+        ("queue_settings", "PRIMARY KEY (name=?)"),
+        ("update_waiting", "INTEGER PRIMARY KEY (rowid=?)"),
+        ("at_or_after", "INTEGER PRIMARY KEY (rowid>?)"),
+        ("states_of", "INTEGER PRIMARY KEY (rowid=?)"),
         ("cancelled_of", "attempts_running (worker=?)"),
         ("next_tick", "schedules_due"),
         ("due_schedules", "schedules_due (next_at<?)"),
@@ -82,6 +91,15 @@ def test_what_is_due_is_found_by_its_index(db: sqlite3.Connection, name: str) ->
 )
 def test_a_job_is_found_by_an_index(db: sqlite3.Connection, name: str, index: str) -> None:
     assert index in plan(db, name)[0]
+
+
+def test_jobs_ahead_are_counted_along_the_index_of_claims(db: sqlite3.Connection) -> None:
+    steps = plan(db, "ahead")
+    assert [step for step in steps if "jobs" in step] == [
+        "SEARCH jobs USING INDEX jobs_ready (queue=? AND priority>?)",
+        "SEARCH jobs USING INDEX jobs_ready (queue=? AND priority=? AND seq<?)",
+    ]
+    assert not any("TEMP B-TREE" in step for step in steps)
 
 
 @pytest.mark.parametrize("name", ["unblock_children", "block_children", "satisfy_children"])
@@ -115,8 +133,8 @@ def test_a_claim_by_age_leaps_from_head_to_head_and_sorts_only_those(
     assert steps[-1] == "USE TEMP B-TREE FOR ORDER BY"
 
 
-SMALL = {"heads", "counters", "queues", "workers", "open", "waits", "want", "json_each", "holding",
-         "sqlite_sequence", "sqlite_schema", "temp.sqlite_schema", "made", "reference",
+SMALL = {"heads", "counters", "counted", "queues", "workers", "open", "waits", "want", "json_each",
+         "holding", "sqlite_sequence", "sqlite_schema", "temp.sqlite_schema", "made", "reference",
          "schedules", "CONSTANT"}  # fmt: skip
 BY_A_PARTIAL_INDEX = {
     "SCAN jobs USING INDEX jobs_ready",
@@ -177,6 +195,8 @@ def costs(path: Path, jobs: int) -> dict[str, int]:
             "running": store.running,
             "workers": store.workers,
             "enqueue": lambda: store.enqueue(spec("one-more")),
+            "standing": lambda: store.standing("last"),
+            "relatives": lambda: store.relatives("last"),
             "purge": lambda: store.purge(JobFilter(states=(State.COMPLETED,)), limit=1),
             "expire": lambda: store.expire(State.COMPLETED, older_than=timedelta(days=1)),
             "forget_minutes": store.forget_minutes,

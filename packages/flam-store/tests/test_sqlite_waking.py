@@ -12,6 +12,7 @@ import pytest
 from forking import Child, Children, until
 
 from flam_store import State, open_store
+from flam_store.change import JobChange
 from flam_store.sqlite import bells as ringing
 from flam_store.sqlite import engine
 from flam_store.testing.given import OUTCOMES, WORKER, claimed, ended, registration, spec, stored_in
@@ -50,12 +51,13 @@ def test_an_enqueue_wakes_every_process_that_waits(path: Path, children: Childre
     assert bells(path) == []
 
 
-@pytest.mark.parametrize("verb", ["enqueue_many", "request_stop", "retry"])
+@pytest.mark.parametrize("verb", ["enqueue_many", "request_stop", "retry", "update"])
 def test_what_a_waiting_worker_should_know_wakes_it(
     verb: str, path: Path, children: Children
 ) -> None:
     with open_store(f"sqlite:///{path}") as store:
         stored_in(store, State.DEAD)
+        store.enqueue(spec("later", delay=timedelta(days=1)))
     child = waiting(children, path)
     with open_store(f"sqlite:///{path}") as store:
         match verb:
@@ -65,6 +67,8 @@ def test_what_a_waiting_worker_should_know_wakes_it(
                 store.request_stop([WORKER], Stop.GRACEFUL)
             case "retry":
                 store.retry("j")
+            case "update":
+                store.update("later", JobChange(delay=timedelta(0)))
         assert child.answer() is Woke.CHANGED
 
 

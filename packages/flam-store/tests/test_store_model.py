@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Collection
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from flam_store import FINISHED, JobFilter, JobSpec, State, Store, open_store
+from flam_store.change import JobChange
 from flam_store.errors import (
     FlamError,
     IdTaken,
@@ -26,7 +29,8 @@ from flam_store.errors import (
 from flam_store.finding import Level
 from flam_store.outcome import Cancelled, Completed, Dead, Failure, Outcome, Released, Result, Retry
 from flam_store.schedule import Overlap
-from flam_store.state import RETRYABLE, AttemptState
+from flam_store.selection import Selection
+from flam_store.state import RETRYABLE, WAITING, AttemptState
 from flam_store.testing.clock import FakeClock
 from flam_store.testing.given import registration, schedule_spec
 
@@ -48,10 +52,10 @@ class Modelled:
     parents: list[int]
     state: State
     any_end: bool = False
-    cancel_asked: bool = False
     attempts: int = 0
     attempt: int = 0
     changed: int = 0
+    is_to_end: bool = False
 
 
 def ended(state: AttemptState) -> Failure:
@@ -87,6 +91,14 @@ def wild_specs(draw: st.DrawFn) -> JobSpec:
         after=tuple(draw(st.lists(st.sampled_from(others), max_size=2, unique=True))),
         after_policy=draw(st.sampled_from(["all", "any"])),
     )
+
+
+wild_changes = st.builds(
+    JobChange,
+    priority=st.integers(-1, 1),
+    queue=st.sampled_from([None, *QUEUES]),
+    delay=st.sampled_from([None, timedelta(0), timedelta(seconds=2)]),
+)
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -174,25 +186,91 @@ class QueueMachine(RuleBasedStateMachine):
         self.scheduled.update(new)
         assert self.handles[1 - handle].enqueue_due().jobs == ()
 
-    @rule(handle=handle, job_id=st.sampled_from(IDS), only_dead=st.booleans())
-    def retry(self, handle: int, job_id: str, only_dead: bool) -> None:
+    @rule(handle=handle, spec=wild_specs())
+    def enqueue_absent(self, handle: int, spec: JobSpec) -> None:
+        job_id = str(spec.id)
+        holder = job_id if job_id in self.jobs else self._key_holder(spec.unique_key)
+        if holder is None:
+            self._expect(
+                lambda: self.handles[handle].enqueue_absent(spec),
+                lambda: self._enqueue_all([spec]),
+            )
+        else:
+            assert self.handles[handle].enqueue_absent(spec).id == holder
+
+    @rule(handle=handle, job_id=st.sampled_from(IDS))
+    def retry(self, handle: int, job_id: str) -> None:
         self._expect(
-            lambda: self.handles[handle].retry(job_id, only_dead=only_dead),
-            lambda: self._retry(job_id, only_dead),
+            lambda: self.handles[handle].retry(job_id),
+            lambda: self._retry(job_id, "retry", RETRYABLE),
+        )
+
+    @rule(handle=handle, job_id=st.sampled_from(IDS))
+    def retry_dead_letter(self, handle: int, job_id: str) -> None:
+        self._expect(
+            lambda: self.handles[handle].retry_dead_letter(job_id),
+            lambda: self._retry(job_id, "dlq retry", (State.DEAD,)),
+        )
+
+    @rule(handle=handle, job_id=st.sampled_from(IDS), change=wild_changes)
+    def update(self, handle: int, job_id: str, change: JobChange) -> None:
+        self._expect(
+            lambda: self.handles[handle].update(job_id, change),
+            lambda: self._update(job_id, change),
         )
 
     @rule(handle=handle, job_id=st.sampled_from(IDS))
     def cancel(self, handle: int, job_id: str) -> None:
         self._expect(
-            lambda: self.handles[handle].cancel(job_id, by="a test"), lambda: self._cancel(job_id)
+            lambda: self.handles[handle].cancel(job_id, by="me"), lambda: self._cancel(job_id)
         )
+
+    @rule(
+        handle=handle,
+        states=st.lists(st.sampled_from(State), max_size=2),
+        queue=st.sampled_from([None, "a"]),
+        limit=st.integers(1, 4),
+    )
+    def cancel_selected(
+        self, handle: int, states: list[State], queue: str | None, limit: int
+    ) -> None:
+        which = JobFilter(states=tuple(states), queue=queue)
+        selection: Selection | None = Selection(which=which, below=self.next_seq)
+        while selection is not None:
+            selection = self.handles[handle].cancel_selected(selection, by="me", limit=limit).rest
+        for job_id, job in self._selected(which):
+            if job.state not in FINISHED:
+                self._cancel(job_id)
+
+    @rule(
+        handle=handle,
+        states=st.lists(st.sampled_from(State), max_size=2),
+        queue=st.sampled_from([None, "a"]),
+        limit=st.integers(1, 4),
+    )
+    def retry_selected(
+        self, handle: int, states: list[State], queue: str | None, limit: int
+    ) -> None:
+        which = JobFilter(states=tuple(states), queue=queue)
+        selection: Selection | None = Selection(which=which, below=self.next_seq)
+        chosen = {job_id for job_id, job in self._selected(which) if job.state in RETRYABLE}
+        while selection is not None:
+            sweep = self.handles[handle].retry_selected(selection, limit=limit)
+            # In a stretch the older come first, the stretches the other way round.
+            stretch = [job_id for job_id, job in self._in_order()
+                       if job_id in chosen and job.seq < selection.below][-limit:]  # fmt: skip
+            for job_id in stretch:
+                with suppress(KeyTaken):
+                    if self.jobs[job_id].state in RETRYABLE:
+                        self._retry(job_id, "retry", RETRYABLE)
+            selection = sweep.rest
 
     @rule(handle=handle, limit=st.integers(1, 3))
     def retry_dead(self, handle: int, limit: int) -> None:
         expected = 0
         for job_id, job in self._in_order():
             if expected < limit and job.state is State.DEAD and self._key_holder(job.key) is None:
-                self._retry(job_id, True)
+                self._retry(job_id, "dlq retry", (State.DEAD,))
                 expected += 1
         assert self.handles[handle].retry_dead(limit=limit) == expected
 
@@ -267,6 +345,13 @@ class QueueMachine(RuleBasedStateMachine):
     def _in_order(self) -> list[tuple[str, Modelled]]:
         return sorted(self.jobs.items(), key=lambda item: item[1].seq)
 
+    def _selected(self, which: JobFilter) -> list[tuple[str, Modelled]]:
+        return [
+            (job_id, job)
+            for job_id, job in self._in_order()
+            if (not which.states or job.state in which.states) and which.queue in (None, job.queue)
+        ]
+
     def _key_holder(self, key: str | None) -> str | None:
         holders = (job_id for job_id, job in self.jobs.items()
                    if key is not None and job.key == key and job.state not in FINISHED)  # fmt: skip
@@ -336,7 +421,7 @@ class QueueMachine(RuleBasedStateMachine):
             job.state = State.PROCESSING
             job.attempt += 1
             job.attempts += 1
-            job.cancel_asked = False
+            job.is_to_end = False
             job.changed = self.clock()
         return [(job.seq, job.attempt) for job in due[:want]]
 
@@ -361,11 +446,13 @@ class QueueMachine(RuleBasedStateMachine):
         if job is None or job.state is not State.PROCESSING or job.attempt != attempt:
             return False
         job.changed = self.clock()
+        if job.is_to_end and not isinstance(outcome, Completed):
+            job.state = State.CANCELLED
+            self._unblock()
+            return True
         match outcome:
             case Completed():
                 job.state = State.COMPLETED
-            case _ if job.cancel_asked:
-                job.state = State.CANCELLED
             case Retry(delay=delay):
                 job.state = State.FAILED
                 job.run_at = self.clock() + delay // timedelta(milliseconds=1)
@@ -380,14 +467,9 @@ class QueueMachine(RuleBasedStateMachine):
         return True
 
     def _cancel(self, job_id: str) -> None:
-        if job_id not in self.jobs:
-            raise JobNotFound(job_id)
-        job = self.jobs[job_id]
-        if job.state in FINISHED:
-            allowed = tuple(str(each) for each in State if each not in FINISHED)
-            raise WrongState(job_id, job.state, "cancel", allowed)
+        job = self._found(job_id, "cancel", [state for state in State if state not in FINISHED])
         if job.state is State.PROCESSING:
-            job.cancel_asked = True
+            job.is_to_end = True
             return
         job.state, job.changed = State.CANCELLED, self.clock()
         self._unblock()
@@ -398,25 +480,38 @@ class QueueMachine(RuleBasedStateMachine):
                 child.state = State.PENDING
                 child.changed = self.clock()
 
-    def _retry(self, job_id: str, only_dead: bool) -> None:
+    def _block_children(self, job: Modelled) -> None:
+        for child in self.jobs.values():
+            if child.state is State.PENDING and job.seq in child.parents and self._waits(child):
+                child.state, child.changed = State.BLOCKED, self.clock()
+
+    def _found(self, job_id: str, verb: str, allowed: Collection[State]) -> Modelled:
         if job_id not in self.jobs:
             raise JobNotFound(job_id)
         job = self.jobs[job_id]
-        verb, allowed = ("dlq retry", (State.DEAD,)) if only_dead else ("retry", RETRYABLE)
         if job.state not in allowed:
             raise WrongState(job_id, job.state, verb, tuple(map(str, allowed)))
+        return job
+
+    def _retry(self, job_id: str, verb: str, allowed: Collection[State]) -> None:
+        job = self._found(job_id, verb, allowed)
+        if job.state is not State.FAILED:
+            holder = self._key_holder(job.key)
+            if holder is not None:
+                raise KeyTaken(str(job.key), holder)
+            job.attempts = 0
+            job.state = State.BLOCKED if self._waits(job) else State.PENDING
         job.run_at = self.clock()
         job.changed = self.clock()
-        if job.state is State.FAILED:
-            return
-        holder = self._key_holder(job.key)
-        if holder is not None:
-            raise KeyTaken(str(job.key), holder)
-        job.attempts = 0
-        job.state = State.BLOCKED if self._waits(job) else State.PENDING
-        for child in self.jobs.values():
-            if job.seq in child.parents and child.state is State.PENDING:
-                child.state, child.changed = State.BLOCKED, self.clock()
+        self._block_children(job)
+
+    def _update(self, job_id: str, change: JobChange) -> None:
+        job = self._found(job_id, "update", WAITING)
+        job.changed = self.clock()
+        job.queue = change.queue or job.queue
+        job.priority = job.priority if change.priority is None else change.priority
+        if change.delay is not None:
+            job.run_at = self.clock() + change.delay // timedelta(milliseconds=1)
 
 
 def _refusal_of(act: Any) -> FlamError | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -25,18 +25,34 @@ from flam_store.errors import SpecError, StoreError, StoreFull
 from flam_store.job import JobSpec
 from flam_store.names import new_id
 from flam_store.spec import MAX_SPEC_BYTES, parse_spec
+from flam_store.store import Store
 
 _BATCH = 500
 
 
-def enqueue_file(call: Call, name: str, fill: Fill) -> None:
+Storing = Callable[[Store, Iterable[JobSpec]], Mapping[int, str]]
+"""Stores specs, and tells by place (from 0) which ids stand in for those that were there."""
+
+
+def all_new(store: Store, specs: Iterable[JobSpec]) -> Mapping[int, str]:
+    """Store all of them, or none."""
+    store.enqueue_many(specs)
+    return {}
+
+
+def absent_ones(store: Store, specs: Iterable[JobSpec]) -> Mapping[int, str]:
+    """Store those whose id and unique key are free."""
+    return store.enqueue_many_absent(specs)
+
+
+def enqueue_file(call: Call, name: str, fill: Fill, storing: Storing) -> None:
     """Store the specs in the file, which are one a line, and print their ids."""
     place = made(call)
     with _source(name) as source, _spool(place.home.path) as spool:
         _read(source, spool, fill)
         with place.store() as store:
-            store.enqueue_many(spool.specs())
-        spool.print_ids(_JSON if call.json else _LINES)
+            held = storing(store, spool.specs())
+        spool.print_ids(_JSON if call.json else _LINES, held)
 
 
 @attrs.frozen(kw_only=True)
@@ -76,11 +92,14 @@ class _Spool:
             # Nobody else can reach the file: it has mode 0600 and no name.
             yield from pickle.load(self.batches)  # noqa: S301
 
-    def print_ids(self, layout: _Layout) -> None:
+    def print_ids(self, layout: _Layout, instead: Mapping[int, str]) -> None:
+        """Those that were added, or at their place (from 0) what stands ``instead``."""
         self.ids.seek(0)
         out = sys.stdout.buffer
         mark = layout.first
-        while chunk := [line[:-1] for line in islice(self.ids, _BATCH)]:
+        ids = (instead[place].encode() if place in instead else line[:-1]
+               for place, line in enumerate(self.ids))  # fmt: skip
+        while chunk := list(islice(ids, _BATCH)):
             out.write(mark + layout.between.join(chunk))
             mark = layout.between
         out.write(layout.empty if mark == layout.first else layout.last)

@@ -38,26 +38,26 @@ class Fill:
 def fill(
     *,
     delay: str | None,
-    run_at: str | None,
+    at: str | None,
     timeout: str | None,
     after: list[str] | None,
-    labels: list[str] | None,
+    label: list[str] | None,
     env: list[str] | None,
     cwd: str | None,
     success_codes: str | None,
     no_retry_on: str | None,
     **plain: str | int | None,
 ) -> Fill:
-    """The options as they were typed, None for those that were not. SpecError names the field.
+    """The options of ``enqueue`` as they were typed, None for those that were not.
 
-    ``plain`` are fields whose options need no reading.
+    SpecError names the field. ``plain`` are fields whose options need no reading.
     """
     values: dict[str, Any] = plain | {
-        "delay": _duration("delay", delay),
-        "run_at": _instant(run_at),
-        "timeout": _duration("timeout", timeout),
+        "delay": duration("delay", delay),
+        "run_at": instant(at),
+        "timeout": duration("timeout", timeout),
         "after": tuple(after or ()) or None,
-        "labels": pairs("labels", labels) or None,
+        "labels": pairs("labels", label) or None,
         "env": _environment(env) or None,
         "cwd": cwd,
         "success_codes": _codes("success_codes", success_codes),
@@ -88,7 +88,8 @@ def _codes(field: str, text: str | None) -> tuple[int, ...] | None:
     return tuple(map(int, words))
 
 
-def _duration(field: str, text: str | None) -> timedelta | None:
+def duration(field: str, text: str | None) -> timedelta | None:
+    """A duration that was typed for a field; None stays None."""
     if text is None:
         return None
     try:
@@ -97,7 +98,8 @@ def _duration(field: str, text: str | None) -> timedelta | None:
         raise SpecError(str(error), field=field) from None
 
 
-def _instant(text: str | None) -> datetime | None:
+def instant(text: str | None) -> datetime | None:
+    """The time that was typed for ``run_at``; None stays None."""
     if text is None:
         return None
     try:

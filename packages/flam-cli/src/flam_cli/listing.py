@@ -11,6 +11,7 @@ from flam_cli.render import human, machine
 from flam_cli.render.jobs import JOB_HEADERS, job_row
 from flam_store import shapes
 from flam_store.job import JobFilter, Page
+from flam_store.state import WAITING
 from flam_store.store import StoreReader
 
 _PAGE = 500
@@ -25,11 +26,20 @@ def print_jobs(call: Call, which: JobFilter, *, limit: int, after: str | None) -
             machine.array(shapes.job(job) for page in found for job in page.jobs)
         else:
             _print_table(found)
+            _tell_of_pauses(store, which)
     if pages.rest_after is not None:
         human.complain(
             f"there are more jobs: --after {pages.rest_after} goes on from here, --limit 0 is all.",
             prefix="",
         )
+
+
+def _tell_of_pauses(store: StoreReader, which: JobFilter) -> None:
+    """Where jobs were listed that a pause may keep waiting."""
+    if not which.states or set(which.states).intersection(WAITING):
+        from flam_cli.pauses import tell_of_pauses
+
+        tell_of_pauses(store, None if which.queue is None else {which.queue})
 
 
 class _Pages:

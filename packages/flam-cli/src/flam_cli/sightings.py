@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flam_store import shapes
 from flam_store.store import StoreReader
-from flam_store.worker import Role
+from flam_store.worker import Role, WorkerRecord
 
 
 def workers(store: StoreReader) -> list[Any]:
@@ -17,6 +18,15 @@ def workers(store: StoreReader) -> list[Any]:
     from flam_worker.pool import sightings
 
     return list(sightings(records))
+
+
+def lives(records: Iterable[WorkerRecord]) -> dict[str, bool]:
+    """Whether workers live, by id; only of those of which this host can tell."""
+    from flam_worker.identity import Presence, presence
+
+    seen = {record.id: presence(record.process) for record in records}
+    return {id_: there is Presence.ALIVE for id_, there in seen.items()
+            if there is not Presence.UNKNOWN}  # fmt: skip
 
 
 def shape(seen: Any) -> shapes.Shape:

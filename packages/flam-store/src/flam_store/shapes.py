@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flam_store.copies import Backup, Restored
     from flam_store.finding import Finding, Repair
     from flam_store.portable import Imported
+    from flam_store.relatives import Relative, Relatives
     from flam_store.schedule import Schedule, Tick
 
 Shape = dict[str, Any]
@@ -78,6 +79,21 @@ def attempt(value: Attempt) -> Shape:
 
 def job_with_history(value: Job, attempts: Sequence[Attempt]) -> Shape:
     return job(value) | {"history": [attempt(each) for each in attempts]}
+
+
+def relative(value: Relative) -> Shape:
+    """A parent or a child; ``state`` null: a parent that was deleted."""
+    return {"id": value.id, "state": None if value.state is None else value.state.value}
+
+
+def relatives(value: Relatives) -> Shape:
+    """``more_parents`` and ``more_children`` count those that are left out."""
+    return {
+        "parents": [relative(each) for each in value.parents],
+        "children": [relative(each) for each in value.children],
+        "more_parents": value.more_parents,
+        "more_children": value.more_children,
+    }
 
 
 def queue(value: QueueInfo) -> Shape:

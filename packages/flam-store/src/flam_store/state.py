@@ -32,5 +32,8 @@ class AttemptState(StrEnum):
 FINISHED = frozenset({State.COMPLETED, State.DEAD, State.CANCELLED})
 """The states that a job leaves only when somebody retries it."""
 
+WAITING = (State.PENDING, State.BLOCKED, State.FAILED)
+"""The states in which a job has a start before it."""
+
 RETRYABLE = (State.DEAD, State.CANCELLED, State.COMPLETED, State.FAILED)
 """The states in which ``retry`` takes a job."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +15,14 @@ from flam_store.state import State
 from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
 
 if TYPE_CHECKING:
+    from flam_store.change import JobChange
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
     from flam_store.portable import Imported, Record
+    from flam_store.relatives import Relatives
     from flam_store.schedule import Schedule, ScheduleSpec, Tick, Ticked
+    from flam_store.selection import Selection, Sweep
+    from flam_store.why import Standing
 
 
 class StoreReader(Protocol):
@@ -36,6 +40,16 @@ class StoreReader(Protocol):
         """Jobs, newest first: those older than the job ``after``; ``limit`` 0 means all.
 
         JobNotFound when there is no job ``after``.
+        """
+
+    def relatives(self, job_id: str, *, limit: int = 20) -> Relatives:
+        """Up to ``limit`` parents and as many children with their states. JobNotFound."""
+
+    def standing(self, job_id: str) -> Standing:
+        """All that decides when the job runs; ``why.reasons`` says it in words. JobNotFound.
+
+        Takes time for the relatives of the job, the queues and the workers, and no more where
+        there are more jobs.
         """
 
     def newest_started(self) -> Job | None:
@@ -104,11 +118,24 @@ class Store(StoreReader, Protocol):
         IdTaken; KeyTaken; SpecError when ``after`` names an unknown job.
         """
 
+    def enqueue_absent(self, spec: JobSpec) -> Job:
+        """The stored job with this id, or the unfinished one with this unique key, or a new one.
+
+        What stands in for the new one is left as it is. SpecError as ``enqueue``.
+        """
+
     def enqueue_many(self, specs: Iterable[JobSpec]) -> int:
         """Store all of them, in their order, or none; return how many.
 
         Errors as ``enqueue``. Memory stays bounded. Others wait until it is done, so an
         iterable that is slow to answer belongs behind a spool.
+        """
+
+    def enqueue_many_absent(self, specs: Iterable[JobSpec]) -> Mapping[int, str]:
+        """Store those, in their order, that ``enqueue_absent`` would; or none, on SpecError.
+
+        Returns the ids of the jobs that stand in for others, by the place (from 0) of the spec.
+        Memory grows with their number only.
         """
 
     def import_jobs(
@@ -204,6 +231,20 @@ class Store(StoreReader, Protocol):
         JobNotFound; WrongState when it is finished.
         """
 
+    def cancel_selected(self, selection: Selection, *, by: str, limit: int = 500) -> Sweep:
+        """Cancel, as ``cancel``, up to ``limit`` jobs of a selection in one step, newest first.
+
+        Finished jobs are passed over, as are jobs that have left the states of the filter.
+        Call it again with ``Sweep.rest``, until that is None.
+        """
+
+    def update(self, job_id: str, change: JobChange) -> Job:
+        """Change what a job asks for that is pending, blocked or failed.
+
+        A new time or delay makes it due then, also for a retry; a new queue or priority places
+        it as if it had been enqueued with that. JobNotFound; WrongState.
+        """
+
     def pause(self, queue: str, *, by: str, note: str | None = None) -> QueueInfo:
         """Let nobody claim jobs of the queue, which need not exist yet. Running ones go on."""
 
@@ -213,12 +254,22 @@ class Store(StoreReader, Protocol):
     def limit(self, queue: str, concurrency: int | None) -> QueueInfo:
         """Let at most ``concurrency`` (from 1) jobs of the queue run at once; None: no limit."""
 
-    def retry(self, job_id: str, *, only_dead: bool = False) -> Job:
+    def retry(self, job_id: str) -> Job:
         """Make a dead, cancelled or completed job pending with 0 attempts; a failed one due.
 
         What waits for it, and has not been started, is blocked until it is completed (or, as
         its ``after_policy`` is, has ended) again.
-        ``only_dead`` refuses all states but dead. JobNotFound; WrongState; KeyTaken.
+        JobNotFound; WrongState; KeyTaken.
+        """
+
+    def retry_dead_letter(self, job_id: str) -> Job:
+        """``retry`` for a dead letter only: WrongState for a job in any other state."""
+
+    def retry_selected(self, selection: Selection, *, limit: int = 500) -> Sweep:
+        """Retry, as ``retry``, up to ``limit`` jobs of a selection in one step, newest first.
+
+        Jobs that it would refuse are passed over. Call it again with ``Sweep.rest``, until
+        that is None.
         """
 
     def retry_dead(self, *, limit: int = 500) -> int:

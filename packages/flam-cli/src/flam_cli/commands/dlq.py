@@ -79,7 +79,7 @@ def purge(
 def _retry_named(call: Call, ids: list[str]) -> int:
     """Try them all; the exit code of the first that failed."""
     with made(call).store() as store:
-        jobs, codes = try_each(store, ids, lambda id_: store.retry(id_, only_dead=True))
+        jobs, codes = try_each(store, ids, store.retry_dead_letter)
     return print_states(call, jobs, codes)
 
 

@@ -16,7 +16,8 @@ from flam_cli.render import human, machine
 from flam_cli.root import examples, new_app
 from flam_store import shapes
 from flam_store.errors import SpecError
-from flam_store.job import JobSpec
+from flam_store.job import Job, JobSpec
+from flam_store.store import Store
 
 app = new_app()
 
@@ -134,6 +135,13 @@ def enqueue(  # noqa: PLR0917, each is an option
         str | None,
         typer.Option("--unique-key", help="At most one unfinished job has this key."),
     ] = None,
+    if_absent: Annotated[
+        bool,
+        typer.Option(
+            "--if-absent",
+            help="If the id or the unique key is taken, print the id of the job that has it.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Store jobs and print their ids.
@@ -145,19 +153,23 @@ def enqueue(  # noqa: PLR0917, each is an option
     if sum(source is not None for source in (spec, file, command)) != 1:
         raise UsageError("Give one of these: a SPEC, --file F, or -- COMMAND [ARG]...")
     filled = fill(
-        id=id, queue=queue, priority=priority, delay=delay, run_at=at, timeout=timeout,
-        max_retries=max_retries, after=after, labels=label, env=env, cwd=cwd,
+        id=id, queue=queue, priority=priority, delay=delay, at=at, timeout=timeout,
+        max_retries=max_retries, after=after, label=label, env=env, cwd=cwd,
         unique_key=unique_key, after_policy=after_policy, success_codes=success_codes,
         no_retry_on=no_retry_on, on_success=on_success, on_failure=on_failure, on_dead=on_dead,
     )  # fmt: skip
     if file is not None:
-        from flam_cli.bulk import enqueue_file
+        from flam_cli import bulk
 
-        enqueue_file(call, file, filled)
-    elif command is not None:
-        _store(call, filled.built(args=command))
-    elif spec is not None:
-        _store(call, parsed(spec, filled))
+        bulk.enqueue_file(call, file, filled, bulk.absent_ones if if_absent else bulk.all_new)
+        return
+    specs = filled.built(args=command) if command is not None else parsed(str(spec), filled)
+    if if_absent:
+        from flam_cli.absent import store_absent
+
+        store_absent(call, specs)
+    else:
+        _store(call, specs)
 
 
 def command_of(context: typer.Context) -> tuple[str, ...] | None:
@@ -190,17 +202,36 @@ def _store(call: Call, specs: JobSpec | list[JobSpec]) -> None:
             _store_all(call, [spec.named() for spec in specs], store)
             return
         job = store.enqueue(specs)
+        print_job(call, job)
+        _tell_of_a_pause(call, store, specs)
+
+
+def print_job(call: Call, job: Job) -> None:
+    """Print the job's id, or the whole of it as JSON."""
     if call.json:
         machine.document(shapes.job(job))
     else:
         human.line(job.id)
 
 
-def _store_all(call: Call, specs: list[JobSpec], store: Any) -> None:
+def _store_all(call: Call, specs: list[JobSpec], store: Store) -> None:
     store.enqueue_many(specs)
-    ids = [str(spec.id) for spec in specs]
+    print_ids(call, [str(spec.id) for spec in specs])
+    _tell_of_a_pause(call, store, *specs)
+
+
+def print_ids(call: Call, ids: list[str]) -> None:
+    """Print ids, a line each or as one JSON array."""
     if call.json:
         machine.array(ids)
     else:
         for id_ in ids:
             human.line(id_)
+
+
+def _tell_of_a_pause(call: Call, store: Store, *specs: JobSpec) -> None:
+    """Only to a person who looks on: it takes one more look at the store."""
+    if human.is_terminal(sys.stderr) and not call.json:
+        from flam_cli.pauses import tell_of_pauses
+
+        tell_of_pauses(store, {spec.queue for spec in specs})

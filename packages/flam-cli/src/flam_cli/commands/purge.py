@@ -9,7 +9,15 @@ import typer
 
 from flam_cli.deleting import answer, purge_all
 from flam_cli.errors import UsageError
-from flam_cli.options import Json, call_of, complete_state, duration_seconds, states
+from flam_cli.options import (
+    Json,
+    call_of,
+    complete_state,
+    duration_seconds,
+    pairs,
+    queue_name,
+    states,
+)
 from flam_cli.place import made
 from flam_cli.root import examples, new_app
 from flam_store.job import JobFilter
@@ -21,10 +29,10 @@ app = new_app()
 @app.command(
     epilog=examples(
         "queuectl purge --state completed --older-than 30d",
-        "queuectl purge --state dead --state cancelled",
+        "queuectl purge --state dead --state cancelled --queue mail",
     )
 )
-def purge(
+def purge(  # noqa: PLR0917, each is an option
     context: typer.Context,
     state: Annotated[
         list[str] | None,
@@ -38,6 +46,11 @@ def purge(
     older_than: Annotated[
         str | None,
         typer.Option(metavar="D", help="Only those that finished so long ago, such as 30d."),
+    ] = None,
+    queue: Annotated[str | None, typer.Option(metavar="Q", help="Only of this queue.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="K=V", help="Only with this label; may be repeated, all must match."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -53,4 +66,7 @@ def purge(
         if each not in FINISHED:
             raise UsageError(f"--state: {each.value} jobs are not finished; cancel them first.")
     age = timedelta(seconds=duration_seconds("--older-than", older_than) or 0)
-    answer(call, purge_all(made(call), JobFilter(states=chosen), age), "deleted")
+    which = JobFilter(
+        states=chosen, queue=queue and queue_name(queue), labels=pairs("--label", label)
+    )
+    answer(call, purge_all(made(call), which, age), "deleted")

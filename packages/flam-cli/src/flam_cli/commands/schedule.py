@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flam_cli.commands.enqueue import WithCommand, command_of, parsed
+from flam_cli.borrowing import with_options_of
+from flam_cli.commands.enqueue import WithCommand, command_of, enqueue, parsed
 from flam_cli.errors import UsageError, unknown_word
 from flam_cli.filling import Fill, fill
 from flam_cli.options import Call, Json, call_of
@@ -23,6 +24,15 @@ from flam_store.schedule import CatchUp, Overlap, Schedule, ScheduleSpec
 from flam_store.store import Store, StoreReader
 
 app = new_app(help="Jobs that are enqueued again and again, by the workers that run.")
+
+_NOT_LENT: dict[str, Any] = {
+    "id": None,
+    "delay": None,
+    "at": None,
+    "after": None,
+    "after_policy": None,
+}
+"""Options of ``enqueue`` that make no sense for a job that comes again and again."""
 
 _UPCOMING = 5
 _TICKS = 10
@@ -43,6 +53,7 @@ class _Add(WithCommand):
         "queuectl schedule add report --cron @monthly --catch-up last --queue mail -- ./report",
     ),
 )
+@with_options_of(enqueue, but=("file", "if_absent", *_NOT_LENT))
 def add(  # noqa: PLR0917, each is an option
     context: typer.Context,
     name: _Name,
@@ -78,40 +89,15 @@ def add(  # noqa: PLR0917, each is an option
             "--catch-up", metavar="none|last", help="last: when ticks were missed, run the last."
         ),
     ] = CatchUp.NONE.value,
-    queue: Annotated[str | None, typer.Option(help="The queue, otherwise default.")] = None,
-    priority: Annotated[int | None, typer.Option(help="Higher runs first; 0 if unset.")] = None,
-    timeout: Annotated[
-        str | None, typer.Option(metavar="D", help="End an attempt that runs longer, such as 5m.")
-    ] = None,
-    max_retries: Annotated[
-        int | None, typer.Option("--max-retries", help="Retries after the first attempt.")
-    ] = None,
-    label: Annotated[
-        list[str] | None, typer.Option(metavar="K=V", help="A label; may be repeated.")
-    ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option(metavar="K[=V]", help="A variable for the command; may be repeated."),
-    ] = None,
-    cwd: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The command's directory, otherwise this one.")
-    ] = None,
-    unique_key: Annotated[
-        str | None,
-        typer.Option("--unique-key", help="A tick is skipped while an unfinished job has it."),
-    ] = None,
     json: Json = False,
+    **options: Any,
 ) -> None:
     """Add a schedule. Its first tick is the next one from now.
 
     While workers run, each tick enqueues a job, which has the label schedule=NAME.
     """
     call = call_of(context, json=json)
-    filled = fill(
-        id=None, queue=queue, priority=priority, delay=None, run_at=None, timeout=timeout,
-        max_retries=max_retries, after=None, labels=label, env=env, cwd=cwd,
-        unique_key=unique_key,
-    )  # fmt: skip
+    filled = fill(**_NOT_LENT, **options)
     if cron is None:
         raise UsageError("Say when: --cron '*/5 * * * *', or --cron @daily.")
     wanted = ScheduleSpec(

@@ -11,10 +11,15 @@ from flam_cli.options import Json, call_of, job_id
 from flam_cli.place import existing
 from flam_cli.render import machine
 from flam_cli.render.jobs import print_job
+from flam_cli.render.tree import print_tree
 from flam_cli.root import examples, new_app
 from flam_store import shapes
 
 app = new_app()
+
+_MOST_SHOWN = 10
+_MOST_IN_JSON = 1_000
+"""Of the parents, and of the children; how many more there are is told."""
 
 
 @app.command(epilog=examples("queuectl show thumb-17"))
@@ -23,7 +28,7 @@ def show(
     id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
     json: Json = False,
 ) -> None:
-    """Show one job with every attempt.
+    """Show one job with every attempt, its parents and its children.
 
     Of each: times, worker, exit code or signal, error.
     Values of its environment are masked.
@@ -32,7 +37,9 @@ def show(
     with existing(call).store() as store:
         job = store.job(job_id(id))
         attempts = store.attempts(id)
+        relatives = store.relatives(id, limit=_MOST_IN_JSON if call.json else _MOST_SHOWN)
     if call.json:
-        machine.document(shapes.job_with_history(job, attempts))
+        machine.document(shapes.job_with_history(job, attempts) | shapes.relatives(relatives))
     else:
         print_job(job, attempts, datetime.now(UTC))
+        print_tree(job, relatives)

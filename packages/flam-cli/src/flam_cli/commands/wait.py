@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
+import attrs
 import typer
 
 from flam_cli.options import Json, call_of, duration_seconds
@@ -13,23 +13,32 @@ from flam_cli.place import existing
 from flam_cli.render import human, machine
 from flam_cli.root import examples, new_app
 from flam_cli.several import try_each
+from flam_cli.waiting import Onlooker, until
 from flam_store import shapes
 from flam_store.exits import NO, TIMED_OUT
 from flam_store.job import Job
 from flam_store.state import FINISHED, State
 from flam_store.store import StoreReader
+from flam_store.why import Kind
 
 app = new_app()
 
-_STEP_SECONDS = 0.1
+_MOST_LOOKED_AT = 3
 
 
 @app.command(
-    epilog=examples("queuectl wait thumb-17 thumb-18", "queuectl wait thumb-17 --timeout 5m")
+    epilog=examples(
+        "queuectl wait thumb-17 thumb-18",
+        "queuectl wait thumb-17 --timeout 5m",
+        "queuectl wait thumb-17 thumb-18 --any",
+    )
 )
 def wait(
     context: typer.Context,
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs.")],
+    any_: Annotated[
+        bool, typer.Option("--any", help="Until one of them is finished, and tell which.")
+    ] = False,
     timeout: Annotated[
         str | None,
         typer.Option(metavar="S", help="Wait no longer than this, then exit with 124."),
@@ -38,15 +47,19 @@ def wait(
 ) -> None:
     """Wait until jobs are finished: completed, dead or cancelled.
 
-    Exits with 0 only if all of them are completed, otherwise with 1.
+    Exits with 0 only if all of them are completed, or with --any the one that finished first,
+    otherwise with 1. What keeps a job from ever running is told on standard error.
     """
     call = call_of(context, json=json)
     seconds = duration_seconds("--timeout", timeout)
     with existing(call).store() as store:
         jobs, codes = try_each(store, ids, store.job)
-        finished = _finished(store, jobs, seconds)
+        watch = _Watch(store, {job.id: job for job in jobs})
+        kinds = (Kind.BLOCKED,) if call.json else None
+        answer: Callable[[], list[Job] | None] = watch.first if any_ and jobs else watch.all
+        finished = until(store, answer, watch.looking(Onlooker(store, kinds)), seconds)
     if finished is None:
-        human.complain(f"Not all were finished after {timeout}.")
+        human.complain(f"{'None was' if any_ else 'Not all were'} finished after {timeout}.")
         raise typer.Exit(codes[0] if codes else TIMED_OUT)
     if not call.json:
         human.lines(f"{job.id}: {job.state.value}" for job in finished)
@@ -56,13 +69,35 @@ def wait(
     raise typer.Exit(codes[0] if codes else NO if no else 0)
 
 
-def _finished(store: StoreReader, jobs: Sequence[Job], seconds: float | None) -> list[Job] | None:
-    """The jobs when all are finished, or None when time ran out before."""
-    deadline = None if seconds is None else time.monotonic() + seconds
-    known = {job.id: job for job in jobs}
-    while left := [id_ for id_, job in known.items() if job.state not in FINISHED]:
-        if deadline is not None and time.monotonic() >= deadline:
-            return None
-        time.sleep(_STEP_SECONDS)
-        known |= {id_: store.job(id_) for id_ in left}
-    return list(known.values())
+@attrs.frozen
+class _Watch:
+    """Jobs that are waited for, as they were when last looked at."""
+
+    store: StoreReader
+    jobs: dict[str, Job]
+
+    def all(self) -> list[Job] | None:
+        """All of them when they are finished. Looks no further than the first that is not."""
+        for id_ in self._left():
+            self.jobs[id_] = self.store.job(id_)
+            if self.jobs[id_].state not in FINISHED:
+                return None
+        return list(self.jobs.values())
+
+    def first(self) -> list[Job] | None:
+        """The one that finished first, when there is one."""
+        self.jobs.update({id_: self.store.job(id_) for id_ in self._left()})
+        finished = [job for job in self.jobs.values() if job.state in FINISHED]
+        return [min(finished, key=lambda job: job.updated_at)] if finished else None
+
+    def looking(self, onlooker: Onlooker) -> Callable[[], None]:
+        """A look at the next ones of them that are not finished."""
+
+        def look() -> None:
+            for id_ in self._left()[:_MOST_LOOKED_AT]:
+                onlooker.look(id_)
+
+        return look
+
+    def _left(self) -> Sequence[str]:
+        return [id_ for id_, job in self.jobs.items() if job.state not in FINISHED]

@@ -12,6 +12,7 @@ import typer
 from flam_cli import sightings
 from flam_cli.errors import UsageError
 from flam_cli.options import Call, Json, call_of, duration_seconds, queue_names
+from flam_cli.pauses import tell_of_pauses
 from flam_cli.place import existing, made
 from flam_cli.render import human, machine
 from flam_cli.render.overview import print_workers
@@ -57,13 +58,17 @@ def start(  # noqa: PLR0917, each is an option
         raise UsageError("--foreground prints no document; leave out --foreground or --json.")
     from flam_worker.pool import PoolOptions
 
+    place = made(call)
     options = PoolOptions(
         queues=queue_names(queue),
-        home=made(call).home.path,
+        home=place.home.path,
         store_url=None,
         count=count,
         drain=drain,
     )
+    if not call.json:
+        with place.store() as store:
+            tell_of_pauses(store, options.queues)
     if foreground:
         _become_the_pool(options)
     _start_in_background(call, options)
@@ -100,10 +105,11 @@ def list_(context: typer.Context, json: Json = False) -> None:
     call = call_of(context, json=json)
     with existing(call).store() as store:
         seen = sightings.workers(store)
-    if call.json:
-        machine.array(map(sightings.shape, seen))
-    else:
+        if call.json:
+            machine.array(map(sightings.shape, seen))
+            return
         print_workers(seen, datetime.now(UTC))
+        tell_of_pauses(store, None)
 
 
 def _become_the_pool(options: PoolOptions) -> None:

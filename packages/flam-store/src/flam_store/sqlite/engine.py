@@ -7,7 +7,7 @@ import os
 import select
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -26,10 +26,14 @@ from flam_store.state import State
 from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
 
 if TYPE_CHECKING:
+    from flam_store.change import JobChange
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
     from flam_store.portable import Imported, Record
+    from flam_store.relatives import Relatives
     from flam_store.schedule import Schedule, ScheduleSpec, Tick, Ticked
+    from flam_store.selection import Selection, Sweep
+    from flam_store.why import Standing
 
 T = TypeVar("T")
 
@@ -59,6 +63,16 @@ class SqliteStore:
     ) -> Page:
         wanted = which or JobFilter()
         return self._session.read(lambda db: reading.page(db, wanted, limit, after))
+
+    def relatives(self, job_id: str, *, limit: int = 20) -> Relatives:
+        from flam_store.sqlite.standing import relatives
+
+        return self._session.read(lambda db: relatives(db, reading.seq_of(db, job_id), limit))
+
+    def standing(self, job_id: str) -> Standing:
+        from flam_store.sqlite.standing import standing
+
+        return self._session.read(lambda db: standing(db, job_id, self._clock()))
 
     def newest_started(self) -> Job | None:
         return self._session.read(reading.newest_started)
@@ -119,6 +133,23 @@ class SqliteStore:
         return self._ringing(
             self._session.write(
                 lambda db: enqueueing.insert(db, named, self._config, self._clock())
+            )
+        )
+
+    def enqueue_absent(self, spec: JobSpec) -> Job:
+        named = spec.named()
+
+        def change(db: sqlite3.Connection) -> Job:
+            held = enqueueing.insert_absent(db, (named,), self._config, self._clock())
+            return reading.job(db, held.get(0, str(named.id)))
+
+        return self._ringing(self._session.write(change))
+
+    def enqueue_many_absent(self, specs: Iterable[JobSpec]) -> Mapping[int, str]:
+        named = (spec.named() for spec in specs)
+        return self._ringing(
+            self._session.write(
+                lambda db: enqueueing.insert_absent(db, named, self._config, self._clock())
             )
         )
 
@@ -212,6 +243,19 @@ class SqliteStore:
 
         return self._ringing(self._session.write(change))
 
+    def cancel_selected(self, selection: Selection, *, by: str, limit: int = 500) -> Sweep:
+        from flam_store.sqlite import selecting
+
+        return selecting.cancel(self._session, selection, by=by, limit=limit, now=self._clock())
+
+    def update(self, job_id: str, change: JobChange) -> Job:
+        from flam_store.sqlite import changing
+
+        def write(db: sqlite3.Connection) -> Job:
+            return reading.job_by_seq(db, changing.update(db, job_id, change, self._clock()))
+
+        return self._ringing(self._session.write(write))
+
     def pause(self, queue: str, *, by: str, note: str | None = None) -> QueueInfo:
         require_name("queue", queue)
         return self._session.write(lambda db: steering.pause(db, queue, by, note, self._clock()))
@@ -225,12 +269,23 @@ class SqliteStore:
         require_concurrency(concurrency)
         return self._ringing(self._session.write(lambda db: steering.limit(db, queue, concurrency)))
 
-    def retry(self, job_id: str, *, only_dead: bool = False) -> Job:
+    def retry(self, job_id: str) -> Job:
         def change(db: sqlite3.Connection) -> Job:
-            seq = finished.retry(db, job_id, only_dead=only_dead, now=self._clock())
-            return reading.job_by_seq(db, seq)
+            return reading.job_by_seq(db, finished.retry(db, job_id, self._clock()))
 
         return self._ringing(self._session.write(change))
+
+    def retry_dead_letter(self, job_id: str) -> Job:
+        def change(db: sqlite3.Connection) -> Job:
+            return reading.job_by_seq(db, finished.retry_dead_letter(db, job_id, self._clock()))
+
+        return self._ringing(self._session.write(change))
+
+    def retry_selected(self, selection: Selection, *, limit: int = 500) -> Sweep:
+        from flam_store.sqlite import selecting
+
+        now = self._clock()
+        return self._ringing(selecting.retry(self._session, selection, limit=limit, now=now))
 
     def retry_dead(self, *, limit: int = 500) -> int:
         return self._ringing(

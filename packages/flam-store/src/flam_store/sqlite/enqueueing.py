@@ -27,6 +27,26 @@ def insert(db: sqlite3.Connection, specs: Iterable[JobSpec], config: Config, now
     return int(seq - first)
 
 
+def insert_absent(
+    db: sqlite3.Connection, specs: Iterable[JobSpec], config: Config, now: int
+) -> dict[int, str]:
+    """Store those specs whose id and key are free; by place, who stands for the others."""
+    holders: dict[int, str] = {}
+    for place, spec in enumerate(specs):
+        if holder := _holder(db, spec):
+            holders[place] = holder
+        else:
+            insert(db, (spec,), config, now)
+    return holders
+
+
+def _holder(db: sqlite3.Connection, spec: JobSpec) -> str | None:
+    if db.execute(SQL["seq_of"], (spec.id,)).fetchall():
+        return spec.id
+    found = db.execute(SQL["key_holder"], (spec.unique_key,)).fetchall()
+    return str(found[0][0]) if found else None
+
+
 def _insert_chunk(
     db: sqlite3.Connection, chunk: list[JobSpec], config: Config, first: int, now: int
 ) -> None:

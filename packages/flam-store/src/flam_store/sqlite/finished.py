@@ -15,24 +15,40 @@ from flam_store.sqlite.queries import SQL
 from flam_store.state import FINISHED, RETRYABLE, State
 
 
-def retry(db: sqlite3.Connection, job_id: str, *, only_dead: bool, now: int) -> int:
+def retry(db: sqlite3.Connection, job_id: str, now: int) -> int:
     """Make the job pending again, or due if it failed; return its seq."""
+    return run_again(db, _found(db, job_id, "retry", RETRYABLE), now)
+
+
+def retry_dead_letter(db: sqlite3.Connection, job_id: str, now: int) -> int:
+    """Make the dead letter pending again; return its seq."""
+    return run_again(db, _found(db, job_id, "dlq retry", (State.DEAD,)), now)
+
+
+def _found(
+    db: sqlite3.Connection, job_id: str, verb: str, allowed: tuple[State, ...]
+) -> tuple[int, str, str | None]:
+    """Its seq, state and unique key. JobNotFound; WrongState."""
     found = is_name(job_id) and db.execute(SQL["state_of"], (job_id,)).fetchall()
     if not found:
         raise JobNotFound(job_id)
     ((seq, state, unique_key),) = found
-    verb, allowed = ("dlq retry", (State.DEAD,)) if only_dead else ("retry", RETRYABLE)
     if state not in allowed:
         raise WrongState(job_id, state, verb, tuple(map(str, allowed)))
+    return seq, state, unique_key
+
+
+def run_again(db: sqlite3.Connection, job: tuple[int, str, str | None], now: int) -> int:
+    """Retry the job with this seq, state and unique key, as they are now. KeyTaken."""
+    seq, state, unique_key = job
     if state == State.FAILED:
         db.execute(SQL["retry_failed"], {"seq": seq, "now": now})
-        return int(seq)
-    holder = db.execute(SQL["key_holder"], (unique_key,)).fetchall()
-    if holder:
-        raise KeyTaken(unique_key, holder[0][0])
+        return seq
+    if holder := db.execute(SQL["key_holder"], (unique_key,)).fetchall():
+        raise KeyTaken(str(unique_key), holder[0][0])
     db.execute(SQL["retry_finished"], {"seq": seq, "now": now})
     db.execute(SQL["block_children"], {"seq": seq, "now": now})
-    return int(seq)
+    return seq
 
 
 def retry_dead(db: sqlite3.Connection, limit: int, now: int) -> int:

@@ -46,6 +46,44 @@ SELECT seq FROM jobs WHERE id = ?;
 -- name: state_of
 SELECT seq, state, unique_key FROM jobs WHERE id = ?;
 
+-- name: parents_of
+SELECT parent_id, parent.state
+FROM dependencies LEFT JOIN jobs AS parent ON parent.seq = dependencies.parent
+WHERE child = :seq
+ORDER BY CASE WHEN parent.state IS 'completed' THEN 2
+              WHEN any_end = (parent.state IS NULL OR parent.state IN ('dead', 'cancelled')) THEN 1
+              ELSE 0 END, parent
+LIMIT :limit;
+
+-- name: children_of
+SELECT jobs.id, jobs.state FROM dependencies JOIN jobs ON jobs.seq = dependencies.child
+WHERE parent = :seq ORDER BY child LIMIT :limit;
+
+-- name: count_parents
+SELECT count(*) FROM (SELECT 1 FROM dependencies WHERE child = :seq LIMIT :limit) AS counted;
+
+-- name: count_children
+SELECT count(*) FROM (SELECT 1 FROM dependencies WHERE parent = :seq LIMIT :limit) AS counted;
+
+-- name: running_in_queue
+SELECT jobs.id FROM attempts INDEXED BY attempts_running CROSS JOIN jobs ON jobs.seq = attempts.seq
+WHERE attempts.state = 'running' AND jobs.queue = :queue ORDER BY jobs.seq LIMIT :limit;
+
+-- name: ahead
+SELECT count(*) FROM (
+    SELECT 1 FROM jobs INDEXED BY jobs_ready
+    WHERE ready = 1 AND queue = :queue AND priority > :priority
+    UNION ALL
+    SELECT 1 FROM jobs INDEXED BY jobs_ready
+    WHERE ready = 1 AND queue = :queue AND priority = :priority AND seq < :seq
+    LIMIT :limit) AS counted;
+
+-- name: at_or_after
+SELECT id FROM jobs WHERE seq >= :seq ORDER BY seq LIMIT 1;
+
+-- name: states_of
+SELECT seq, state FROM jobs WHERE seq IN (SELECT value FROM json_each(:seqs)) ORDER BY seq;
+
 -- name: newest_started
 SELECT seq FROM attempts ORDER BY started_at DESC, seq DESC, attempt DESC LIMIT 1;
 
@@ -61,6 +99,9 @@ FROM attempts WHERE seq = ? ORDER BY attempt;
 -- name: gone_of
 SELECT parent_id FROM dependencies
 WHERE child = ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.seq = dependencies.parent) ORDER BY parent;
+-- name: latest_attempt
+SELECT seq, attempt, state, worker, started_at, finished_at, exit_code, signal, cause, error, output_bytes
+FROM attempts WHERE seq = ? AND attempt = ?;
 
 -- name: running
 SELECT seq, attempt, worker FROM attempts INDEXED BY attempts_running WHERE state = 'running' ORDER BY seq;
@@ -182,6 +223,22 @@ WHERE state = 'blocked' AND seq IN (SELECT child FROM dependencies WHERE parent 
 UPDATE jobs SET state = 'cancelled', ready = NULL, updated_at = :now
 WHERE seq = :seq AND state IN ('pending', 'blocked', 'failed');
 
+-- name: update_waiting
+UPDATE jobs SET
+    priority = coalesce(:priority, priority), queue = coalesce(:queue, queue),
+    max_retries = coalesce(:max_retries, max_retries),
+    timeout_ms = CASE WHEN :new_timeout THEN :timeout_ms ELSE timeout_ms END,
+    ready = CASE WHEN ready IS NULL OR :run_at IS NULL THEN ready ELSE :run_at <= :now END,
+    run_at = coalesce(:run_at, run_at), updated_at = :now
+WHERE seq = :seq AND state IN ('pending', 'blocked', 'failed');
+
+-- name: take_labels
+DELETE FROM labels WHERE seq = :seq AND key IN (SELECT value FROM json_each(:keys));
+
+-- name: set_label
+INSERT INTO labels (seq, key, value) VALUES (?, ?, ?)
+ON CONFLICT (seq, key) DO UPDATE SET value = excluded.value;
+
 -- name: request_cancel
 UPDATE attempts SET cancel_requested_at = coalesce(cancel_requested_at, :now),
                     cancel_requested_by = coalesce(cancel_requested_by, :by)
@@ -282,6 +339,12 @@ SELECT queue, state, jobs FROM counters;
 
 -- name: queues
 SELECT name, paused_at, paused_by, note, concurrency FROM queues;
+
+-- name: counts_of
+SELECT state, jobs FROM counters WHERE queue = :queue;
+
+-- name: queue_settings
+SELECT paused_at, paused_by, note, concurrency FROM queues WHERE name = :queue;
 
 -- name: rates
 SELECT sum(CASE WHEN state = 'completed' THEN ends END),

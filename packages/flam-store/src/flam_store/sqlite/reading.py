@@ -6,7 +6,7 @@ import sqlite3
 from heapq import merge
 from itertools import islice
 
-from flam_store.errors import JobNotFound
+from flam_store.errors import JobNotFound, QueueNotFound
 from flam_store.job import Attempt, Claim, Job, JobFilter, Ledger, Page
 from flam_store.names import is_name
 from flam_store.overview import Overview, QueueInfo, Rate
@@ -104,6 +104,16 @@ def queues(db: sqlite3.Connection) -> tuple[QueueInfo, ...]:
     for queue, state, jobs in db.execute(SQL["counts"]).fetchall():
         counts.setdefault(queue, {})[State(state)] = jobs
     return tuple(_queue(name, counts[name], settings.get(name, _UNSET)) for name in sorted(counts))
+
+
+def queue(db: sqlite3.Connection, name: str) -> QueueInfo:
+    """One queue; QueueNotFound if nothing has named it."""
+    asked = {"queue": name}
+    settings = db.execute(SQL["queue_settings"], asked).fetchall()
+    counts = {State(state): jobs for state, jobs in db.execute(SQL["counts_of"], asked).fetchall()}
+    if not settings and not counts:
+        raise QueueNotFound(name)
+    return _queue(name, counts, settings[0] if settings else _UNSET)
 
 
 def _queue(name: str, counts: dict[State, int], settings: rows.Row) -> QueueInfo:

@@ -20,7 +20,9 @@ It asks only what can be asked through the verbs of ``flam_store.store``.
 
 from __future__ import annotations
 
+from flam_store.testing.absent import EnqueueingAbsent
 from flam_store.testing.ageing import Ageing
+from flam_store.testing.changing import Changing
 from flam_store.testing.claiming import Claiming
 from flam_store.testing.copying import Copying
 from flam_store.testing.draining import Draining
@@ -36,6 +38,8 @@ from flam_store.testing.reading import Reading
 from flam_store.testing.registering import Registering
 from flam_store.testing.retrying import Retrying
 from flam_store.testing.scheduling import Scheduling, Ticking
+from flam_store.testing.selecting import Selecting
+from flam_store.testing.standing import Kinship, Standings
 from flam_store.testing.steering import Steering
 from flam_store.testing.suite import MakeStore, OpenBackup
 from flam_store.testing.waiting import Closing, Waiting
@@ -44,8 +48,8 @@ __all__ = ["Conformance", "MakeStore", "OpenBackup"]
 
 
 class Conformance(
-    Enqueueing, Claiming, Ageing, Finishing, Fencing, Ending, Hooking, Draining, Retrying, Purging,
-    Expiring, Reading, Registering, Waiting, Closing, Steering, Scheduling, Ticking, Examining,
-    Copying, Moving,
+    Enqueueing, EnqueueingAbsent, Claiming, Ageing, Finishing, Fencing, Ending, Hooking, Draining,
+    Retrying, Purging, Expiring, Reading, Kinship, Standings, Registering, Waiting, Closing,
+    Steering, Changing, Selecting, Scheduling, Ticking, Examining, Copying, Moving,
 ):  # fmt: skip
     """All of it."""

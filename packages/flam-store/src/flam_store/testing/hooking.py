@@ -187,7 +187,7 @@ class Hooking(Suite):
         store.enqueue(spec("j", on_dead="worst"))
         run(store, OUTCOMES["dead"])
         self._finish_hooks(store)
-        store.retry("j", only_dead=True)
+        store.retry_dead_letter("j")
         run(store, OUTCOMES["dead"])
         assert [hook.env["FLAM_HOOK_ATTEMPT"] for hook in hooks(store)] == ["1", "2"]
 

@@ -30,7 +30,7 @@ NOT_DEAD = [state for state in State if state is not State.DEAD]
 
 
 class Retrying(Suite):
-    """``retry`` and ``retry_dead``."""
+    """``retry``, ``retry_dead_letter`` and ``retry_dead``."""
 
     @pytest.mark.parametrize("state", ENDED)
     def test_an_ended_job_becomes_pending_with_no_attempts(
@@ -66,17 +66,17 @@ class Retrying(Suite):
         assert everything(store) == before
 
     @pytest.mark.parametrize("state", NOT_DEAD)
-    def test_only_dead_refuses_all_states_but_dead(self, store: Store, state: State) -> None:
+    def test_a_retry_of_dead_letters_takes_nothing_else(self, store: Store, state: State) -> None:
         stored_in(store, state)
         before = everything(store)
         with pytest.raises(WrongState) as caught:
-            store.retry("j", only_dead=True)
+            store.retry_dead_letter("j")
         assert caught.value.allowed == (State.DEAD,)
         assert everything(store) == before
 
-    def test_only_dead_takes_a_dead_letter(self, store: Store) -> None:
+    def test_a_retry_of_a_dead_letter_takes_it(self, store: Store) -> None:
         stored_in(store, State.DEAD)
-        assert store.retry("j", only_dead=True).state is State.PENDING
+        assert store.retry_dead_letter("j").state is State.PENDING
 
     def test_an_unknown_job_is_not_found(self, store: Store) -> None:
         with pytest.raises(JobNotFound) as caught:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from flam_store.change import JobChange
 from flam_store.errors import StoreMisused
 from flam_store.job import JobFilter, JobSpec
+from flam_store.selection import Selection
 from flam_store.store import Store
 from flam_store.testing.given import (
     OUTCOMES,
@@ -26,6 +28,7 @@ from flam_store.worker import Stop, Woke
 
 AT_ONCE = timedelta(0)
 LONG = timedelta(minutes=1)
+ALL = Selection(which=JobFilter(), below=100)
 
 VERBS: dict[str, Callable[[Store], Any]] = {
     "job": lambda store: store.job("j"),
@@ -53,6 +56,14 @@ VERBS: dict[str, Callable[[Store], Any]] = {
     "run_schedule": lambda store: store.run_schedule("s"),
     "enqueue_due": lambda store: store.enqueue_due(),
     "retry": lambda store: store.retry("j"),
+    "retry_dead_letter": lambda store: store.retry_dead_letter("j"),
+    "enqueue_absent": lambda store: store.enqueue_absent(spec("j")),
+    "enqueue_many_absent": lambda store: store.enqueue_many_absent([spec("j")]),
+    "update": lambda store: store.update("j", JobChange(priority=1)),
+    "cancel_selected": lambda store: store.cancel_selected(ALL, by="me"),
+    "retry_selected": lambda store: store.retry_selected(ALL),
+    "relatives": lambda store: store.relatives("j"),
+    "standing": lambda store: store.standing("j"),
     "retry_dead": lambda store: store.retry_dead(),
     "purge": lambda store: store.purge(JobFilter()),
     "tidy": lambda store: store.tidy(),
