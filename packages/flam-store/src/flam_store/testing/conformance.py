@@ -25,7 +25,9 @@ from flam_store.testing.copying import Copying
 from flam_store.testing.draining import Draining
 from flam_store.testing.enqueueing import Enqueueing
 from flam_store.testing.examining import Examining
+from flam_store.testing.filtering import Filtering
 from flam_store.testing.finishing import Fencing, Finishing
+from flam_store.testing.measuring import Measuring
 from flam_store.testing.purging import Purging
 from flam_store.testing.reading import Reading
 from flam_store.testing.registering import Registering
@@ -38,7 +40,7 @@ __all__ = ["Conformance", "MakeStore", "OpenBackup"]
 
 
 class Conformance(
-    Enqueueing, Claiming, Finishing, Fencing, Draining, Retrying, Purging, Reading, Registering,
-    Waiting, Closing, Steering, Examining, Copying,
+    Enqueueing, Claiming, Finishing, Fencing, Draining, Retrying, Purging, Reading, Filtering,
+    Measuring, Registering, Waiting, Closing, Steering, Examining, Copying,
 ):  # fmt: skip
     """All of it."""
