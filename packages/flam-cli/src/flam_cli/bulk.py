@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -18,9 +18,11 @@ from typing import IO, BinaryIO
 
 import attrs
 
+from flam_cli.commands.enqueue import answering
 from flam_cli.filling import Fill
 from flam_cli.options import Call
 from flam_cli.place import made
+from flam_cli.render.progress import counted
 from flam_store.errors import SpecError, StoreError, StoreFull
 from flam_store.job import JobSpec
 from flam_store.names import new_id
@@ -34,9 +36,10 @@ def enqueue_file(call: Call, name: str, fill: Fill) -> None:
     place = made(call)
     with _source(name) as source, _spool(place.home.path) as spool:
         _read(source, spool, fill)
-        with place.store() as store:
-            store.enqueue_many(spool.specs())
-        spool.print_ids(_JSON if call.json else _LINES)
+        with place.store() as store, counted("Storing: {done:,} jobs, {rate:,} a second") as tell:
+            count = store.enqueue_many(_told(spool.specs(), tell))
+        with answering(f"All {count} jobs are"):
+            spool.print_ids(_JSON if call.json else _LINES)
 
 
 @attrs.frozen(kw_only=True)
@@ -132,8 +135,19 @@ def _opened(name: str) -> BinaryIO:
 
 def _read(source: BinaryIO, spool: _Spool, fill: Fill) -> None:
     specs = _parsed(source, fill)
-    while batch := list(islice(specs, _BATCH)):
-        spool.add(batch)
+    read = 0
+    with counted("Reading: {done:,} lines, {rate:,} a second") as tell:
+        while batch := list(islice(specs, _BATCH)):
+            spool.add(batch)
+            read += len(batch)
+            tell(read)
+
+
+def _told(specs: Iterator[JobSpec], tell: Callable[[int], None]) -> Iterator[JobSpec]:
+    for number, spec in enumerate(specs):
+        if number % _BATCH == 0:
+            tell(number)
+        yield spec
 
 
 def _parsed(source: BinaryIO, fill: Fill) -> Iterator[JobSpec]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from flam_cli.options import Call
 from flam_cli.place import Place
 from flam_cli.render import human, machine
+from flam_cli.render.progress import counted
 from flam_store.job import JobFilter
 
 _CHUNK = 500
@@ -14,11 +15,12 @@ _CHUNK = 500
 
 def purge_all(place: Place, which: JobFilter, older_than: timedelta) -> int:
     """Delete all that match; return how many."""
-    with place.store() as store:
+    with place.store() as store, counted("Deleting: {done:,} jobs") as tell:
         deleted = 0
         while seqs := store.purge(which, older_than=older_than, limit=_CHUNK):
             place.logs.remove(seqs)
             deleted += len(seqs)
+            tell(deleted)
         store.tidy()
     return deleted
 

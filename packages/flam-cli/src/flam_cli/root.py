@@ -13,8 +13,21 @@ from flam_cli.errors import UsageError, unknown_word
 from flam_cli.options import Call
 
 NAMES = (
-    *("init", "enqueue", "worker", "status", "list", "show", "logs", "wait", "cancel", "retry"),
-    *("dlq", "queue", "purge", "config", "doctor", "backup", "restore"),
+    *(
+        "init",
+        "enqueue",
+        "worker",
+        "status",
+        "top",
+        "stats",
+        "list",
+        "show",
+        "logs",
+        "wait",
+        "cancel",
+        "retry",
+    ),
+    *("dlq", "queue", "purge", "config", "doctor", "metrics", "backup", "restore"),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flam_cli.completion import complete_id
 from flam_cli.options import Json, call_of
 from flam_cli.place import Place, made
 from flam_cli.root import examples, new_app
@@ -25,7 +26,9 @@ _STEP_SECONDS = 0.05
 @app.command(epilog=examples("queuectl cancel thumb-17 thumb-18"))
 def cancel(
     context: typer.Context,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs.")],
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", autocompletion=complete_id, help="The jobs.")
+    ],
     json: Json = False,
 ) -> None:
     """End jobs that wait or run.

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flam_cli.completion import complete_id
 from flam_cli.options import Json, call_of
 from flam_cli.place import made
 from flam_cli.root import examples, new_app
@@ -17,7 +18,9 @@ app = new_app()
 @app.command(epilog=examples("queuectl retry thumb-17 thumb-18"))
 def retry(
     context: typer.Context,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs.")],
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", autocompletion=complete_id, help="The jobs.")
+    ],
     json: Json = False,
 ) -> None:
     """Make jobs pending again with 0 attempts, or due now.

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from flam_cli.completion import complete_id
 from flam_cli.options import Json, call_of, job_id
 from flam_cli.place import existing
 from flam_cli.render import machine
 from flam_cli.render.jobs import print_job
 from flam_cli.root import examples, new_app
 from flam_store import shapes
+from flam_store.job import Attempt
+from flam_store.output import Logs
 
 app = new_app()
 
@@ -20,7 +25,9 @@ app = new_app()
 @app.command(epilog=examples("queuectl show thumb-17"))
 def show(
     context: typer.Context,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
+    id: Annotated[
+        str, typer.Argument(metavar="ID", autocompletion=complete_id, help="The job's id.")
+    ],
     json: Json = False,
 ) -> None:
     """Show one job with every attempt.
@@ -29,10 +36,21 @@ def show(
     Values of its environment are masked.
     """
     call = call_of(context, json=json)
-    with existing(call).store() as store:
+    place = existing(call)
+    with place.store() as store:
         job = store.job(job_id(id))
         attempts = store.attempts(id)
     if call.json:
         machine.document(shapes.job_with_history(job, attempts))
     else:
-        print_job(job, attempts, datetime.now(UTC))
+        print_job(job, attempts, datetime.now(UTC), _sizes_so_far(place.logs, attempts))
+
+
+def _sizes_so_far(logs: Logs, attempts: Sequence[Attempt]) -> dict[int, int]:
+    """How long outputs are that the store cannot tell of yet, where they lie on this host."""
+    sizes: dict[int, int] = {}
+    for each in attempts:
+        if each.output_bytes is None:
+            with suppress(OSError):
+                sizes[each.attempt] = logs.path_of(each.seq, each.attempt).lstat().st_size
+    return sizes

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from flam_cli.completion import complete_id
 from flam_cli.options import Json, call_of, duration_seconds
 from flam_cli.place import existing
 from flam_cli.render import human, machine
+from flam_cli.render.progress import counted
 from flam_cli.root import examples, new_app
 from flam_cli.several import try_each
 from flam_store import shapes
@@ -29,7 +31,9 @@ _STEP_SECONDS = 0.1
 )
 def wait(
     context: typer.Context,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs.")],
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", autocompletion=complete_id, help="The jobs.")
+    ],
     timeout: Annotated[
         str | None,
         typer.Option(metavar="S", help="Wait no longer than this, then exit with 124."),
@@ -60,9 +64,11 @@ def _finished(store: StoreReader, jobs: Sequence[Job], seconds: float | None) ->
     """The jobs when all are finished, or None when time ran out before."""
     deadline = None if seconds is None else time.monotonic() + seconds
     known = {job.id: job for job in jobs}
-    while left := [id_ for id_, job in known.items() if job.state not in FINISHED]:
-        if deadline is not None and time.monotonic() >= deadline:
-            return None
-        time.sleep(_STEP_SECONDS)
-        known |= {id_: store.job(id_) for id_ in left}
+    with counted(f"Waiting: {{done:,}} of {len(known):,} finished") as tell:
+        while left := [id_ for id_, job in known.items() if job.state not in FINISHED]:
+            tell(len(known) - len(left))
+            if deadline is not None and time.monotonic() >= deadline:
+                return None
+            time.sleep(_STEP_SECONDS)
+            known |= {id_: store.job(id_) for id_ in left}
     return list(known.values())
