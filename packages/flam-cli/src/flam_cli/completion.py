@@ -23,10 +23,11 @@ def complete_queue(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_key(incomplete: str) -> list[str]:
-    """Keys of the configuration."""
+    """Keys of the configuration, in the spelling that was begun."""
     from flam_store.config import KEYS
 
-    return [key for key in KEYS if key.startswith(incomplete.replace("-", "_"))]
+    keys = (key.replace("_", "-") for key in KEYS) if "-" in incomplete else KEYS
+    return [key for key in keys if key.startswith(incomplete)]
 
 
 def _ids(store: StoreReader) -> Iterable[str]:

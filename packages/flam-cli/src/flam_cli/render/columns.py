@@ -64,8 +64,9 @@ class Chosen:
 
     @property
     def yields(self) -> Yields:
-        """From the right on, columns shrink, then are left out; the id and the first one stay."""
-        giving = [name for name in self.headers[:0:-1] if name != "ID"]
+        """From the right on, columns shrink, then are left out; the id, or the first, stays."""
+        staying = "ID" if "ID" in self.headers else self.headers[0]
+        giving = [name for name in reversed(self.headers) if name != staying]
         return [*((name, _LEAST) for name in giving), *((name, 0) for name in giving)]
 
     def row(self, job: Job, now: datetime) -> tuple[str, ...]:  # noqa: ARG002, as others need it
