@@ -29,7 +29,7 @@ def test_following_goes_over_retries_and_ends_with_its_reader(flam: Flam) -> Non
     flam.ok("config", "set", "backoff-base", "0")
     command = 'echo "try $FLAM_ATTEMPT"; test "$FLAM_ATTEMPT" = 3'
     flam.ok("enqueue", "--id", "job", "--", "sh", "-c", command)
-    words = [SCRIPTS / "queuectl", "--home", flam.home, "logs", "job", "--follow"]
+    words = [f"{SCRIPTS}/queuectl", "--home", str(flam.home), "logs", "job", "--follow"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, env=flam.environ) as follower:
         flam.start(1)
         assert follower.communicate(timeout=60)[0] == b"try 1\ntry 2\ntry 3\n"
@@ -46,7 +46,7 @@ def test_following_goes_over_retries_and_ends_with_its_reader(flam: Flam) -> Non
 def test_the_live_view_gives_the_terminal_back_when_it_is_ended(flam: Flam) -> None:
     flam.ok("enqueue", "--", "true")
     master, slave = os.openpty()
-    words = [SCRIPTS / "queuectl", "--home", flam.home, "top"]
+    words = [f"{SCRIPTS}/queuectl", "--home", str(flam.home), "top"]
     with subprocess.Popen(
         words, stdin=slave, stdout=slave, stderr=slave, env={**flam.environ, "TERM": "xterm"}
     ) as viewer:

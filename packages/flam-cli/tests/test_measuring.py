@@ -49,6 +49,19 @@ def test_stats_say_so_when_not_all_is_counted(
     assert "only the newest" in said.err
 
 
+def test_stats_of_many_commands_show_those_with_most_attempts(
+    queuectl: Run, workshop: Workshop
+) -> None:
+    for n in range(52):
+        workshop.completed(f"j{n}", command=f"echo {n}")
+    workshop.completed("again", command="echo 51")
+    said = queuectl("stats", "--by", "command")
+    assert len(said.out.splitlines()) == 51
+    assert said.out.splitlines()[1].startswith("echo 51  2 ")
+    assert said.err == "2 with fewer attempts are left out; --json has all.\n"
+    assert len(queuectl("stats", "--by", "command", "--json").json["measures"]) == 52
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -120,21 +120,24 @@ def _gauge(name: str, help_: str, samples: Iterable[Sample]) -> Family:
 
 def _durations(totals: Iterable[Total]) -> Iterator[Family]:
     """Of attempts that were cancelled or put back the durations mean nothing."""
-    sums: dict[str, tuple[int, float, float]] = defaultdict(lambda: (0, 0.0, 0.0))
+    of_queue: dict[str, list[Total]] = defaultdict(list)
     for total in totals:
         if total.state in _RAN:
-            ends, waited, ran = sums[total.queue]
-            waited += total.waited.total_seconds()
-            sums[total.queue] = ends + total.ends, waited, ran + total.ran.total_seconds()
-    for name, help_, place in (
-        ("flam_wait_seconds", "From due to started, of attempts that completed or failed.", 1),
-        ("flam_run_seconds", "From started to ended, of attempts that completed or failed.", 2),
+            of_queue[total.queue].append(total)
+    for name, help_, field in (
+        (
+            "flam_wait_seconds",
+            "From due to started, of attempts that completed or failed.",
+            "waited",
+        ),
+        ("flam_run_seconds", "From started to ended, of attempts that completed or failed.", "ran"),
     ):
-        samples = [
-            Sample(value=value, labels={"queue": queue}, suffix=suffix)
-            for queue, found in sums.items()
-            for suffix, value in (("_sum", found[place]), ("_count", found[0]))
-        ]
+        samples: list[Sample] = []
+        for queue, found in of_queue.items():
+            spent = sum((getattr(total, field) for total in found), timedelta())
+            ends = sum(total.ends for total in found)
+            for suffix, value in (("_sum", spent.total_seconds()), ("_count", ends)):
+                samples.append(Sample(value=value, labels={"queue": queue}, suffix=suffix))
         yield Family(name=name, kind="summary", help=help_, samples=tuple(samples))
 
 

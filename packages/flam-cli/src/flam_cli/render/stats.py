@@ -12,12 +12,17 @@ _YIELDS = (
 )  # fmt: skip
 
 
+_SHOWN = 50
+
+
 def print_statistics(told: Statistics, by: str) -> None:
-    """A row for each queue or command."""
+    """A row for each queue or command with most attempts, and how many were left out."""
     headers = (by.upper(), "ATTEMPTS", "FAILED", "RATE", "TIMEOUTS", "CANCELLED",
                "WAIT p50/p95/max", "RUN p50/p95/max")  # fmt: skip
     yields = [each for each in _YIELDS if each[0] in headers]
-    human.table(headers, [_row(measure) for measure in told.measures], yields)
+    human.table(headers, [_row(measure) for measure in told.measures[:_SHOWN]], yields)
+    if (more := len(told.measures) - _SHOWN) > 0:
+        human.complain(f"{more:,} with fewer attempts are left out; --json has all.", prefix="")
 
 
 def _row(measure: Measure) -> tuple[str, ...]:
