@@ -168,7 +168,8 @@ class Store(StoreReader, Protocol):
         """Delete up to ``limit`` finished jobs that have not changed for ``older_than``.
 
         Returns the ``seq`` of each, whose output may then be deleted; empty when none is
-        left. Jobs that are not finished are never deleted, whatever the filter says.
+        left. Jobs that are not finished are never deleted, whatever the filter says. It goes by
+        states, queue and labels; SpecError for a filter with more.
         """
 
     def tidy(self) -> None:

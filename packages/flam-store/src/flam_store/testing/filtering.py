@@ -8,7 +8,7 @@ from itertools import product
 import attrs
 import pytest
 
-from flam_store.errors import JobNotFound
+from flam_store.errors import JobNotFound, SpecError
 from flam_store.job import Job, JobFilter, Order
 from flam_store.outcome import Completed, Dead, Outcome, Retry
 from flam_store.state import State
@@ -133,6 +133,15 @@ class Filtering(Suite):
             expected = [job.id for job in jobs if _matches(which, job)]
             assert paged(store, which, Order.OLDEST, 3) == expected
             assert paged(store, which, Order.NEWEST, 7) == expected[::-1]
+
+    @pytest.mark.parametrize("field", ["since", "command", "failed_with"])
+    def test_a_purge_refuses_what_it_does_not_go_by(self, store: Store, field: str) -> None:
+        job = stored_in(store, State.DEAD)
+        given = {"since": job.created_at, "command": "true", "failed_with": 1}
+        with pytest.raises(SpecError) as caught:
+            store.purge(JobFilter(**{field: given[field]}))  # type: ignore[arg-type]
+        assert caught.value.field == field
+        assert store.job("j") == job
 
     def test_a_match_behind_thousands_of_others_is_found(self, store: Store) -> None:
         store.enqueue(spec("needle", command="needle"))
