@@ -27,6 +27,8 @@ PURE = (
     "flam_store.errors",
     "flam_store.finding",
     "flam_store.job",
+    "flam_store.measures",
+    "flam_store.metrics",
     "flam_store.outcome",
     "flam_store.overview",
     "flam_store.portable",

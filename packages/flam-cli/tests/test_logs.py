@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 from conftest import FAILURE, SOURCES, Run, Workshop
+from terminals import terminal
 
 from flam_cli.app import main
+from flam_store import JobSpec
 from flam_store.outcome import Completed, Retry
 
 BYTES = b"one\n\xff\x00\x1b[2Jtwo\r\nthree"
@@ -108,4 +110,62 @@ def test_follow_goes_on_over_retries_until_the_job_is_finished(workshop: Worksho
         workshop.end(workshop.again("a", b"second"), Completed())
         out, err = follower.communicate(timeout=30)
     assert (out, follower.returncode) == (b"second", 0)
-    assert err == b"attempt 2 of a:\n"
+    assert err == b""
+
+
+def following(*words: str, **streams: int) -> subprocess.Popen[bytes]:
+    program = [sys.executable, "-m", "flam_cli", "logs", *words, "--follow"]
+    environment = {**os.environ, "PYTHONPATH": SOURCES}
+    return subprocess.Popen(program, env=environment, **{"stdout": subprocess.PIPE, **streams})  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.mark.parametrize("state", ["pending", "running"])
+def test_follow_ends_when_its_reader_goes_though_nothing_is_written(
+    workshop: Workshop, state: str
+) -> None:
+    if state == "running":
+        workshop.running("a", b"begin\n")
+    else:
+        workshop.store.enqueue(JobSpec(id="a", command="true"))
+    with following("a") as follower:
+        assert follower.stdout is not None
+        if state == "running":
+            assert follower.stdout.readline() == b"begin\n"
+        follower.stdout.close()
+        assert follower.wait(timeout=60) == 0
+
+
+def test_follow_begins_its_first_attempt_at_the_tail(workshop: Workshop) -> None:
+    first = workshop.running("a", b"1\n2\n3\n")
+    with following("a", "--tail", "1") as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == b"3\n"
+        workshop.end(first, Retry(failure=FAILURE, delay=timedelta(0)))
+        workshop.end(workshop.again("a", b"4\n5\n"), Completed())
+        assert follower.stdout.read() == b"4\n5\n"
+        assert follower.wait(timeout=60) == 0
+
+
+def test_an_attempt_without_an_output_does_not_end_the_following(workshop: Workshop) -> None:
+    first = workshop.running("a", b"first\n")
+    with following("a", stderr=subprocess.PIPE) as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == b"first\n"
+        workshop.end(first, Retry(failure=FAILURE, delay=timedelta(days=1)))
+        workshop.store.retry("a")
+        second = workshop.again("a")
+        workshop.logs.path_of(second.seq, 2).unlink()
+        workshop.end(second, Retry(failure=FAILURE, delay=timedelta(days=1)))
+        workshop.store.retry("a")
+        workshop.end(workshop.again("a", b"third\n"), Completed())
+        out, err = follower.communicate(timeout=60)
+    assert (follower.returncode, out) == (0, b"third\n")
+    assert err.count(b"\n") in (0, 1)  # the unlinked file may have been open already
+
+
+def test_on_a_terminal_a_mark_stands_between_attempts(workshop: Workshop) -> None:
+    workshop.failed("a", b"first\n")
+    workshop.end(workshop.again("a", b"second\n"), Completed())
+    with terminal("logs", "a", "--follow") as tty:
+        assert tty.rest() == b"attempt 2 of a:\r\nsecond\r\n"
+        assert tty.code() == 0

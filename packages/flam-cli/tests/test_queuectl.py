@@ -12,6 +12,7 @@ import pytest
 from conftest import SOURCES, Run, Workshop
 
 from flam_cli.root import NAMES
+from flam_store import JobSpec
 from flam_store.home import Home
 
 
@@ -209,15 +210,9 @@ def test_the_completion_script_is_generated(process: Callable[..., Any]) -> None
     assert b"_QUEUECTL_COMPLETE=complete_bash" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [("queuectl enq", b"enqueue"), ("queuectl list --state de", b"dead"),
-     ("queuectl worker st", b"start\nstop")],
-)  # fmt: skip
-def test_the_shell_is_offered_commands_and_states(
-    process: Callable[..., Any], typed: str, offered: bytes
-) -> None:
-    words = typed.split()
+def completed(process: Callable[..., Any], typed: str) -> list[str]:
+    """What a shell offers for the last word, which is begun."""
+    words = typed.split(" ")
     done = process(
         env={
             "_QUEUECTL_COMPLETE": "complete_bash",
@@ -225,5 +220,68 @@ def test_the_shell_is_offered_commands_and_states(
             "COMP_CWORD": str(len(words) - 1),
         }
     )
-    assert done.stdout.strip() == offered
     assert done.stderr == b""
+    offered: list[str] = done.stdout.decode().split()
+    return offered
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("queuectl enq", ["enqueue"]),
+        ("queuectl list --state de", ["dead"]),
+        ("queuectl worker st", ["start", "stop"]),
+        ("queuectl list --order o", ["oldest"]),
+        ("queuectl list --columns id,comm", ["id,command"]),
+        ("queuectl stats --by c", ["command"]),
+        ("queuectl config set max-r", ["max-retries"]),
+        ("queuectl config get max_r", ["max_retries"]),
+    ],
+)
+def test_the_shell_is_offered_commands_and_words(
+    process: Callable[..., Any], typed: str, offered: list[str]
+) -> None:
+    assert completed(process, typed) == offered
+
+
+@pytest.mark.parametrize("command", ["show", "logs", "cancel", "retry", "wait", "list --after"])
+def test_the_shell_is_offered_ids(
+    process: Callable[..., Any], workshop: Workshop, command: str
+) -> None:
+    for job_id in ("thumb-1", "thumb-2", "other"):
+        workshop.store.enqueue(JobSpec(id=job_id, command="true"))
+    assert completed(process, f"queuectl {command} th") == ["thumb-2", "thumb-1"]
+
+
+@pytest.mark.parametrize(
+    "command", ["list --queue", "stats --queue", "worker start --queue", "enqueue --queue",
+                "queue pause"]
+)  # fmt: skip
+def test_the_shell_is_offered_queues(
+    process: Callable[..., Any], workshop: Workshop, command: str
+) -> None:
+    for queue in ("mail", "main", "other"):
+        workshop.store.enqueue(JobSpec(queue=queue, command="true"))
+    assert completed(process, f"queuectl {command} ma") == ["mail", "main"]
+
+
+def test_the_shell_is_offered_ids_of_the_directory_that_the_line_names(
+    process: Callable[..., Any], queuectl: Run, tmp_path: Path
+) -> None:
+    queuectl("--home", str(tmp_path / "there"), "enqueue", "--id", "thumb-9", "--", "true")
+    typed = f"queuectl --home {tmp_path / 'there'} show th"
+    assert completed(process, typed) == ["thumb-9"]
+
+
+def test_completion_makes_nothing_and_is_quiet_on_trouble(
+    process: Callable[..., Any], home: Home
+) -> None:
+    assert completed(process, "queuectl show th") == []
+    assert not home.path.exists()
+    home.ensure()
+    home.database_path.write_bytes(b"no database")
+    home.database_path.chmod(0o600)
+    assert completed(process, "queuectl show th") == []
+    home.config_path.write_text("{")
+    assert completed(process, "queuectl list --queue th") == []
+    assert home.database_path.read_bytes() == b"no database"

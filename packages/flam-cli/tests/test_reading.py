@@ -25,7 +25,7 @@ def enqueue(workshop: Workshop, *ids: str, **fields: Any) -> None:
 
 @pytest.mark.parametrize(
     "words", [["list"], ["status"], ["worker", "list"], ["dlq", "list"], ["config", "show"],
-              ["worker", "stop"]]
+              ["worker", "stop"], ["top"], ["stats"], ["metrics"]]
 )  # fmt: skip
 def test_a_command_that_reads_creates_nothing(queuectl: Run, home: Home, words: list[str]) -> None:
     said = queuectl(*words)

@@ -59,8 +59,18 @@ def test_what_is_due_is_found_by_its_index(db: sqlite3.Connection, name: str) ->
         ("seq_of", "sqlite_autoindex_jobs_1 (id=?)"),
         ("job_by_seq", "INTEGER PRIMARY KEY (rowid=?)"),
         ("state_of", "sqlite_autoindex_jobs_1 (id=?)"),
-        ("jobs_in_state", "jobs_by_state (state=? AND seq<?)"),
-        ("jobs_newest", "INTEGER PRIMARY KEY (rowid<?)"),
+        ("newest", "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("oldest", "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ("newest_in_state", "COVERING INDEX jobs_by_state (state=? AND seq>? AND seq<?)"),
+        ("oldest_in_state", "COVERING INDEX jobs_by_state (state=? AND seq>? AND seq<?)"),
+        ("newest_in_queue", "COVERING INDEX jobs_by_queue (queue=? AND seq>? AND seq<?)"),
+        ("oldest_in_queue", "COVERING INDEX jobs_by_queue (queue=? AND seq>? AND seq<?)"),
+        ("newest_labelled", "INDEX labels_by_value (key=? AND value=? AND seq>? AND seq<?)"),
+        ("oldest_labelled", "INDEX labels_by_value (key=? AND value=? AND seq>? AND seq<?)"),
+        ("first_stored_from", "INTEGER PRIMARY KEY (rowid>?)"),
+        ("jobs_matching", "INTEGER PRIMARY KEY (rowid=?)"),
+        ("last_ended", "INDEX attempts_by_end (finished_at>?)"),
+        ("totals", "PRIMARY KEY (span_ms=?)"),
         ("last_of_oldest", "CO-ROUTINE"),
         ("jobs_oldest", "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("past_of", "PRIMARY KEY (seq=?)"),
@@ -91,6 +101,22 @@ def test_what_is_due_is_found_by_its_index(db: sqlite3.Connection, name: str) ->
 )
 def test_a_job_is_found_by_an_index(db: sqlite3.Connection, name: str, index: str) -> None:
     assert index in plan(db, name)[0]
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+@pytest.mark.parametrize("walk", ["", "_in_state", "_in_queue", "_labelled"])
+def test_a_page_is_a_stretch_of_an_index_and_nothing_is_sorted(
+    db: sqlite3.Connection, order: str, walk: str
+) -> None:
+    assert len(plan(db, f"{order}{walk}")) == 1
+
+
+def test_what_ended_is_read_from_the_end_of_its_index(db: sqlite3.Connection) -> None:
+    assert not any("TEMP B-TREE" in step for step in plan(db, "last_ended"))
+    steps = plan(db, "ended_since")
+    assert "SEARCH attempts USING INDEX attempts_by_end (finished_at>?)" in steps
+    assert steps[-1] == "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"
+    assert not any("TEMP B-TREE" in step for step in steps)
 
 
 def test_jobs_ahead_are_counted_along_the_index_of_claims(db: sqlite3.Connection) -> None:
@@ -135,7 +161,7 @@ def test_a_claim_by_age_leaps_from_head_to_head_and_sorts_only_those(
 
 SMALL = {"heads", "counters", "counted", "queues", "workers", "open", "waits", "want", "json_each",
          "holding", "sqlite_sequence", "sqlite_schema", "temp.sqlite_schema", "made", "reference",
-         "schedules", "CONSTANT"}  # fmt: skip
+         "schedules", "ended", "CONSTANT"}  # fmt: skip
 BY_A_PARTIAL_INDEX = {
     "SCAN jobs USING INDEX jobs_ready",
     "SCAN attempts USING INDEX attempts_running",
@@ -177,7 +203,7 @@ def costs(path: Path, jobs: int) -> dict[str, int]:
     with open_store(f"sqlite:///{path}", clock=clock) as store:
         store.register(registration())
         for n in range(2):
-            store.enqueue(spec(f"ended{n}"))
+            store.enqueue(spec(f"ended{n}", labels={"rare": "1"}))
             run(store, OUTCOMES["completed"])
         store.enqueue_many(spec(f"due{n}", queue=f"q{n % 3}") for n in range(jobs))
         store.enqueue_many(
@@ -191,6 +217,11 @@ def costs(path: Path, jobs: int) -> dict[str, int]:
             "overview": store.overview,
             "job": lambda: store.job("last"),
             "jobs": lambda: store.jobs(limit=1),
+            "jobs of a small queue": lambda: store.jobs(JobFilter(queue="default"), limit=2),
+            "jobs with a label": lambda: store.jobs(JobFilter(labels={"rare": "1"}), limit=2),
+            "jobs that failed so": lambda: store.jobs(JobFilter(failed_with=1), limit=2),
+            "last_ended": lambda: store.last_ended(limit=2),
+            "totals": store.totals,
             "jobs_in_state": lambda: store.jobs(JobFilter(states=(State.COMPLETED,)), limit=2),
             "running": store.running,
             "workers": store.workers,

@@ -18,9 +18,11 @@ from typing import IO, BinaryIO
 
 import attrs
 
+from flam_cli.commands.enqueue import answering
 from flam_cli.filling import Fill
 from flam_cli.options import Call
 from flam_cli.place import made
+from flam_cli.render.progress import counted
 from flam_store.errors import SpecError, StoreError, StoreFull
 from flam_store.job import JobSpec
 from flam_store.names import new_id
@@ -50,9 +52,10 @@ def enqueue_file(call: Call, name: str, fill: Fill, storing: Storing) -> None:
     place = made(call)
     with _source(name) as source, _spool(place.home.path) as spool:
         _read(source, spool, fill)
-        with place.store() as store:
-            held = storing(store, spool.specs())
-        spool.print_ids(_JSON if call.json else _LINES, held)
+        with place.store() as store, counted("Storing: {done:,} jobs, {rate:,} a second") as tell:
+            held = storing(store, _told(spool.specs(), tell))
+        with answering("All jobs of the file are"):
+            spool.print_ids(_JSON if call.json else _LINES, held)
 
 
 @attrs.frozen(kw_only=True)
@@ -151,8 +154,19 @@ def _opened(name: str) -> BinaryIO:
 
 def _read(source: BinaryIO, spool: _Spool, fill: Fill) -> None:
     specs = _parsed(source, fill)
-    while batch := list(islice(specs, _BATCH)):
-        spool.add(batch)
+    read = 0
+    with counted("Reading: {done:,} lines, {rate:,} a second") as tell:
+        while batch := list(islice(specs, _BATCH)):
+            spool.add(batch)
+            read += len(batch)
+            tell(read)
+
+
+def _told(specs: Iterator[JobSpec], tell: Callable[[int], None]) -> Iterator[JobSpec]:
+    for number, spec in enumerate(specs):
+        if number % _BATCH == 0:
+            tell(number)
+        yield spec
 
 
 def _parsed(source: BinaryIO, fill: Fill) -> Iterator[JobSpec]:

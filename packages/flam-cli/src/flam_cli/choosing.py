@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 import attrs
 import typer
 
+from flam_cli.completion import complete_id, complete_queue
 from flam_cli.errors import UsageError
 from flam_cli.options import complete_state, pairs, queue_name, states
 from flam_cli.render import human
@@ -19,7 +20,10 @@ from flam_store.state import State
 from flam_store.store import StoreReader
 
 Ids: TypeAlias = Annotated[
-    list[str] | None, typer.Argument(metavar="ID...", help="The jobs.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        metavar="ID...", autocompletion=complete_id, help="The jobs.", show_default=False
+    ),
 ]
 States: TypeAlias = Annotated[
     list[str] | None,
@@ -31,7 +35,13 @@ States: TypeAlias = Annotated[
     ),
 ]
 Queue: TypeAlias = Annotated[
-    str | None, typer.Option("--queue", metavar="Q", help="Instead of ids: all of this queue.")
+    str | None,
+    typer.Option(
+        "--queue",
+        metavar="Q",
+        autocompletion=complete_queue,
+        help="Instead of ids: all of this queue.",
+    ),
 ]
 Labels: TypeAlias = Annotated[
     list[str] | None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
 
 import attrs
@@ -43,6 +45,13 @@ def complete_state(incomplete: str) -> list[str]:
     return [state for state in _STATES if state.startswith(incomplete)]
 
 
+def complete_queue(context: typer.Context, incomplete: str) -> list[str]:
+    """The queues that a shell may offer."""
+    from flam_cli.completion import complete_queue
+
+    return complete_queue(context, incomplete)
+
+
 def duration_seconds(option: str, text: str | None) -> float | None:
     """Seconds from ``90`` or ``1h30m``; None stays None."""
     if text is None:
@@ -51,6 +60,21 @@ def duration_seconds(option: str, text: str | None) -> float | None:
         return parse_duration(text).total_seconds()
     except ValueError as error:
         raise SpecError(str(error), field=option) from None
+
+
+def instant_since(text: str) -> datetime:
+    """The time that ``--since`` names: itself, or so long ago."""
+    with suppress(ValueError, OverflowError):
+        return datetime.now(UTC) - parse_duration(text)
+    with suppress(ValueError, OverflowError):
+        named = datetime.fromisoformat(text)
+        if named.tzinfo is not None:
+            return named.astimezone(UTC)
+        raise SpecError(f"{text!r} has no offset; write {text}Z for UTC", field="--since")
+    raise SpecError(
+        f'{text!r} is no duration such as "2h" and no time such as 2026-01-31T12:00:00Z',
+        field="--since",
+    )
 
 
 def job_id(word: str) -> str:

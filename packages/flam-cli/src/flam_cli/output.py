@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import time
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +13,7 @@ import attrs
 
 from flam_cli.options import job_id as named
 from flam_cli.render import human
+from flam_cli.render.output import idle
 from flam_store.errors import AttemptNotFound, NotFound, UnsafeError
 from flam_store.job import Attempt, Job
 from flam_store.output import Logs, last_lines, read_from
@@ -137,7 +138,7 @@ class Follower:
                 for piece in source.pieces():
                     self.write(piece)
                 if not ended:
-                    time.sleep(_LOOK_SECONDS)
+                    idle(_LOOK_SECONDS)
 
     def all(self, job: Job, tail: int | None) -> None:
         """Follow the latest attempt, or the first when it comes, and all after it."""
@@ -146,21 +147,31 @@ class Follower:
             if job.attempt > shown:
                 shown += 1
                 self._tell(shown, of=job)
-                self.one(self.reader.find(job.id, shown), tail)
+                self._one_of_many(self.reader.find(job.id, shown), tail)
                 tail = None
             else:
-                time.sleep(_LOOK_SECONDS)
+                idle(_LOOK_SECONDS)
             job = self.reader.job(job.id)
 
+    def _one_of_many(self, found: Found, tail: int | None) -> None:
+        """One that wrote nothing, as its worker was killed before, does not end the following."""
+        try:
+            self.one(found, tail)
+        except OutputGone as error:
+            job = self.reader.job(found.job.id)
+            if job.state in FINISHED and job.attempt == found.attempt.attempt:
+                raise
+            human.complain(str(error))
+
     def _tell(self, number: int, *, of: Job) -> None:
-        if number > 1:
+        if number > 1 and human.is_terminal(sys.stderr):
             human.complain(f"attempt {number} of {of.id}:", prefix="")
 
     @contextmanager
     def _awaited(self, found: Found, tail: int | None) -> Iterator[Source]:
         """An attempt that has just been claimed may have no output for a moment."""
         while not self._has_ended(found) and not self.reader.exists(found):
-            time.sleep(_LOOK_SECONDS)
+            idle(_LOOK_SECONDS)
         with self.reader.opened(found, tail) as source:
             yield source
 

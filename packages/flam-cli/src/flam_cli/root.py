@@ -13,9 +13,9 @@ from flam_cli.errors import UsageError, unknown_word
 from flam_cli.options import Call
 
 NAMES = (
-    *("init", "enqueue", "run", "worker", "status", "list", "show", "why", "logs", "wait"),
-    *("update", "cancel", "retry", "dlq", "queue", "schedule", "purge", "config", "doctor"),
-    *("backup", "restore", "export", "import"),
+    *("init", "enqueue", "run", "worker", "status", "top", "list", "show", "why", "logs", "wait"),
+    *("update", "cancel", "retry", "dlq", "queue", "schedule", "purge", "stats", "metrics"),
+    *("config", "doctor", "backup", "restore", "export", "import"),
 )
 
 

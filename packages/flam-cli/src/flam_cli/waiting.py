@@ -11,6 +11,7 @@ import attrs
 
 from flam_cli import sightings
 from flam_cli.render import human
+from flam_cli.render.progress import erase
 from flam_store.store import Store, StoreReader
 from flam_store.why import Kind, Reason, Standing, reasons
 
@@ -67,4 +68,5 @@ class Onlooker:
             wanted = self.kinds is None or reason.kind in self.kinds
             if reason.stays and wanted and (job_id, reason.kind) not in self._told:
                 self._told.add((job_id, reason.kind))
+                erase()
                 human.complain(f"{job_id}: {reason.text} {reason.advice}", prefix="")

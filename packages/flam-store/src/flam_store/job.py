@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import attrs
@@ -176,7 +177,8 @@ class JobFilter:
     """Which jobs: each field that is not empty narrows. ``labels`` must all match.
 
     ``since`` is the earliest time of enqueueing, ``command`` a piece of the command line in
-    whatever letter case, ``failed_with`` the exit code of the latest attempt.
+    whatever letter case, ``failed_with`` the exit code of the latest attempt, which did not
+    complete the job.
     """
 
     states: tuple[State, ...] = ()
@@ -187,9 +189,16 @@ class JobFilter:
     failed_with: int | None = None
 
 
+class Order(StrEnum):
+    """The order of enqueueing, from either end."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
 @attrs.frozen(kw_only=True)
 class Page:
-    """A stretch of jobs, newest first. ``more`` says whether older ones match as well."""
+    """A stretch of jobs in an order. ``more`` says whether others that follow match as well."""
 
     jobs: tuple[Job, ...]
     more: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from flam_store.job import JobFilter
@@ -11,11 +12,22 @@ from flam_store.store import Store
 _CHUNK = 500
 
 
-def purge_all(store: Store, logs: Logs, which: JobFilter, *, older_than: timedelta) -> int:
-    """Delete all that match, in portions; return how many. Of their text nothing is left."""
+def purge_all(
+    store: Store,
+    logs: Logs,
+    which: JobFilter,
+    *,
+    older_than: timedelta,
+    tell: Callable[[int], None],
+) -> int:
+    """Delete all that match, in portions; return how many. Of their text nothing is left.
+
+    ``tell`` is told how many are gone.
+    """
     deleted = 0
     while seqs := store.purge(which, older_than=older_than, limit=_CHUNK):
         logs.remove(seqs)
         deleted += len(seqs)
+        tell(deleted)
     store.tidy()
     return deleted

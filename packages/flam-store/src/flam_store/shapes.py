@@ -14,6 +14,7 @@ from flam_store.worker import WorkerRecord
 if TYPE_CHECKING:
     from flam_store.copies import Backup, Restored
     from flam_store.finding import Finding, Repair
+    from flam_store.measures import Ended, Measure, Spread, Statistics
     from flam_store.portable import Imported
     from flam_store.relatives import Relative, Relatives
     from flam_store.schedule import Schedule, Tick
@@ -169,6 +170,47 @@ def overview(value: Overview, workers: list[Shape]) -> Shape:
             }
             for rate in value.rates
         ],
+    }
+
+
+def ended(value: Ended) -> Shape:
+    """An attempt that is over, with what of its job tells which one it is."""
+    told = {"id": value.job.id, "queue": value.job.queue, "command": value.job.command_line}
+    return told | attempt(value.attempt)
+
+
+def statistics(value: Statistics) -> Shape:
+    """Durations are in seconds, null where nothing was measured."""
+    return {
+        "since": instant(value.since),
+        "cut": value.cut,
+        "measures": [_measure(each) for each in value.measures],
+    }
+
+
+def _measure(value: Measure) -> Shape:
+    return {
+        "name": value.name,
+        "attempts": value.attempts,
+        "completed": value.completed,
+        "failed": value.failed,
+        "failure_rate": value.failure_rate,
+        "timeouts": value.timeouts,
+        "crashed": value.crashed,
+        "cancelled": value.cancelled,
+        "released": value.released,
+        "wait_seconds": _spread(value.waits),
+        "run_seconds": _spread(value.runs),
+    }
+
+
+def _spread(value: Spread | None) -> Shape | None:
+    if value is None:
+        return None
+    return {
+        "p50": value.p50.total_seconds(),
+        "p95": value.p95.total_seconds(),
+        "max": value.max.total_seconds(),
     }
 
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from flam_store.job import Attempt, Claim, Expired, Job, JobFilter, JobSpec, Ledger, Page
+from flam_store.job import (
+    Attempt,
+    Claim,
+    Expired,
+    Job,
+    JobFilter,
+    JobSpec,
+    Ledger,
+    Order,
+    Page,
+)
 from flam_store.outcome import Result
 from flam_store.overview import Overview, QueueInfo
 from flam_store.state import State
@@ -18,6 +28,7 @@ if TYPE_CHECKING:
     from flam_store.change import JobChange
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
+    from flam_store.measures import By, Ended, Statistics, Total
     from flam_store.portable import Imported, Record
     from flam_store.relatives import Relatives
     from flam_store.schedule import Schedule, ScheduleSpec, Tick, Ticked
@@ -35,11 +46,17 @@ class StoreReader(Protocol):
         """Every start of the job, oldest first. JobNotFound."""
 
     def jobs(
-        self, which: JobFilter | None = None, *, limit: int = 100, after: str | None = None
+        self,
+        which: JobFilter | None = None,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        order: Order = Order.NEWEST,
     ) -> Page:
-        """Jobs, newest first: those older than the job ``after``; ``limit`` 0 means all.
+        """Jobs in the order: those that follow the job ``after``; ``limit`` 0 means all.
 
-        JobNotFound when there is no job ``after``.
+        JobNotFound when there is no job ``after``. ``since`` relies on the clock: where it was
+        set back by more than five minutes, jobs stored before that may be left out.
         """
 
     def relatives(self, job_id: str, *, limit: int = 20) -> Relatives:
@@ -54,6 +71,19 @@ class StoreReader(Protocol):
 
     def newest_started(self) -> Job | None:
         """The job whose attempt started last, or None when nothing has been started."""
+
+    def last_ended(self, *, limit: int) -> tuple[Ended, ...]:
+        """The attempts that ended last, with their jobs; the newest first, at most ``limit``."""
+
+    def statistics(self, *, by: By, since: datetime, queue: str | None = None) -> Statistics:
+        """How attempts ended since then (aware), and what they took; of one queue or of all.
+
+        Bounded: of all queues, the newest 100,000 ends are looked at, and the answer says when
+        there were more. Jobs that were deleted have no attempts.
+        """
+
+    def totals(self) -> tuple[Total, ...]:
+        """How many attempts ever ended, for each queue and outcome. Deleted jobs stay counted."""
 
     def overview(self) -> Overview:
         """Counts, queues, the oldest due job and rates. Constant time in the number of jobs."""
@@ -285,7 +315,8 @@ class Store(StoreReader, Protocol):
 
         Returns the ``seq`` of each, whose output may then be deleted; empty when none is
         left. Jobs that are not finished are never deleted, whatever the filter says, and no
-        dead or cancelled one while a blocked job needs its success: retry it, or cancel that one.
+        dead or cancelled one while a blocked job needs its success: retry it, or cancel that one. It
+        goes by states, queue and labels; SpecError for a filter with more.
         """
 
     def expire(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flam_cli.completion import complete_key
 from flam_cli.options import Json, call_of
 from flam_cli.place import existing, home_of, made
 from flam_cli.render import human, machine
@@ -16,7 +17,12 @@ from flam_store.opening import without_password
 
 app = new_app(help="Defaults of later jobs, and the workers' limits.")
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="Such as max_retries or max-retries.")]
+Key = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY", autocompletion=complete_key, help="Such as max_retries or max-retries."
+    ),
+]
 
 
 @app.command(epilog=examples("queuectl config show"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -10,12 +12,13 @@ from typer.core import TyperCommand
 
 from flam_cli.errors import UsageError
 from flam_cli.filling import Fill, fill
-from flam_cli.options import Call, Json, call_of
+from flam_cli.options import Call, Json, call_of, complete_queue
 from flam_cli.place import made
 from flam_cli.render import human, machine
 from flam_cli.root import examples, new_app
 from flam_store import shapes
-from flam_store.errors import SpecError
+from flam_store.errors import FlamError, SpecError
+from flam_store.exits import NO
 from flam_store.job import Job, JobSpec
 from flam_store.store import Store
 
@@ -69,7 +72,10 @@ def enqueue(  # noqa: PLR0917, each is an option
         ),
     ] = None,
     id: Annotated[str | None, typer.Option(help="The job's id; otherwise a UUID.")] = None,
-    queue: Annotated[str | None, typer.Option(help="The queue, otherwise default.")] = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(autocompletion=complete_queue, help="The queue, otherwise default."),
+    ] = None,
     priority: Annotated[int | None, typer.Option(help="Higher runs first; 0 if unset.")] = None,
     delay: Annotated[
         str | None, typer.Option(metavar="D", help="Not before this has passed, such as 90s.")
@@ -207,11 +213,12 @@ def _store(call: Call, specs: JobSpec | list[JobSpec]) -> None:
 
 
 def print_job(call: Call, job: Job) -> None:
-    """Print the job's id, or the whole of it as JSON."""
-    if call.json:
-        machine.document(shapes.job(job))
-    else:
-        human.line(job.id)
+    """Print the id of a job that is stored, or the whole of it as JSON."""
+    with answering(f"The job {job.id!r} is"):
+        if call.json:
+            machine.document(shapes.job(job))
+        else:
+            human.line(job.id)
 
 
 def _store_all(call: Call, specs: list[JobSpec], store: Store) -> None:
@@ -221,12 +228,13 @@ def _store_all(call: Call, specs: list[JobSpec], store: Store) -> None:
 
 
 def print_ids(call: Call, ids: list[str]) -> None:
-    """Print ids, a line each or as one JSON array."""
-    if call.json:
-        machine.array(ids)
-    else:
-        for id_ in ids:
-            human.line(id_)
+    """Print the ids of jobs that are stored, a line each or as one JSON array."""
+    with answering(f"All {len(ids)} jobs are"):
+        if call.json:
+            machine.array(ids)
+        else:
+            for id_ in ids:
+                human.line(id_)
 
 
 def _tell_of_a_pause(call: Call, store: Store, *specs: JobSpec) -> None:
@@ -235,3 +243,24 @@ def _tell_of_a_pause(call: Call, store: Store, *specs: JobSpec) -> None:
         from flam_cli.pauses import tell_of_pauses
 
         tell_of_pauses(store, {spec.queue for spec in specs})
+
+
+class _Unanswered(FlamError):
+    """Everything is stored, and the caller was not told."""
+
+    exit_code = NO
+
+    def __init__(self, jobs: str, reason: str) -> None:
+        super().__init__(f"{jobs} stored, but standard output cannot be written: {reason}.")
+
+
+@contextmanager
+def answering(jobs: str) -> Iterator[None]:
+    """Write the answer out now; whoever sees a failure is told that ``jobs`` are stored."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _Unanswered(jobs, str(error.strerror)) from error

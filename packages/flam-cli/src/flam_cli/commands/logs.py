@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flam_cli.completion import complete_id
 from flam_cli.errors import UsageError
 from flam_cli.options import Json, call_of
 from flam_cli.output import Follower, Reader
@@ -29,7 +30,10 @@ def logs(  # noqa: PLR0917, each is an option
     id: Annotated[
         str | None,
         typer.Argument(
-            metavar="ID", show_default=False, help="The job; otherwise the one started last."
+            metavar="ID",
+            show_default=False,
+            autocompletion=complete_id,
+            help="The job; otherwise the one started last.",
         ),
     ] = None,
     attempt: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flam_cli.errors import UsageError
-from flam_cli.options import Call, Json, call_of, queue_name
+from flam_cli.options import Call, Json, call_of, complete_queue, queue_name
 from flam_cli.place import existing, made
 from flam_cli.render import human, machine
 from flam_cli.render.overview import print_queues, queue_line
@@ -18,7 +18,9 @@ from flam_store.overview import QueueInfo
 
 app = new_app(help="The queues: pause, resume and limit them, over all workers.")
 
-_Name = Annotated[str, typer.Argument(metavar="Q", help="The queue.")]
+_Name = Annotated[
+    str, typer.Argument(metavar="Q", autocompletion=complete_queue, help="The queue.")
+]
 
 
 @app.command("list", epilog=examples("queuectl queue list"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from flam_cli.completion import complete_id
 from flam_cli.options import Json, call_of, job_id
 from flam_cli.place import existing
 from flam_cli.render import machine
@@ -14,6 +17,8 @@ from flam_cli.render.jobs import print_job
 from flam_cli.render.tree import print_tree
 from flam_cli.root import examples, new_app
 from flam_store import shapes
+from flam_store.job import Attempt
+from flam_store.output import Logs
 
 app = new_app()
 
@@ -25,7 +30,9 @@ _MOST_IN_JSON = 1_000
 @app.command(epilog=examples("queuectl show thumb-17"))
 def show(
     context: typer.Context,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
+    id: Annotated[
+        str, typer.Argument(metavar="ID", autocompletion=complete_id, help="The job's id.")
+    ],
     json: Json = False,
 ) -> None:
     """Show one job with every attempt, its parents and its children.
@@ -34,12 +41,23 @@ def show(
     Values of its environment are masked.
     """
     call = call_of(context, json=json)
-    with existing(call).store() as store:
+    place = existing(call)
+    with place.store() as store:
         job = store.job(job_id(id))
         attempts = store.attempts(id)
         relatives = store.relatives(id, limit=_MOST_IN_JSON if call.json else _MOST_SHOWN)
     if call.json:
         machine.document(shapes.job_with_history(job, attempts) | shapes.relatives(relatives))
     else:
-        print_job(job, attempts, datetime.now(UTC))
+        print_job(job, attempts, datetime.now(UTC), _sizes_so_far(place.logs, attempts))
         print_tree(job, relatives)
+
+
+def _sizes_so_far(logs: Logs, attempts: Sequence[Attempt]) -> dict[int, int]:
+    """How long outputs are that the store cannot tell of yet, where they lie on this host."""
+    sizes: dict[int, int] = {}
+    for each in attempts:
+        if each.output_bytes is None:
+            with suppress(OSError):
+                sizes[each.attempt] = logs.path_of(each.seq, each.attempt).lstat().st_size
+    return sizes

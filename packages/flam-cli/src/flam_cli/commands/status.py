@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-import time
 from datetime import UTC, datetime
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from flam_cli import sightings
 from flam_cli.errors import UsageError
-from flam_cli.options import Call, Json, call_of
+from flam_cli.options import Json, call_of
 from flam_cli.place import existing
 from flam_cli.render import human, machine, overview
 from flam_cli.root import examples, new_app
+from flam_cli.watching import watch_store
 from flam_store import shapes
 from flam_store.store import StoreReader
 
@@ -28,9 +28,7 @@ def status(
     context: typer.Context,
     watch: Annotated[
         bool,
-        typer.Option(
-            "--watch", help="On a terminal, draw it anew every second until Ctrl-C (exit code 130)."
-        ),
+        typer.Option("--watch", help="On a terminal, draw it anew every second until q or Ctrl-C."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -42,22 +40,14 @@ def status(
     if watch and call.json:
         raise UsageError("--watch is for a person; leave out --watch or --json.")
     if watch and human.is_terminal(sys.stdout):
-        _watch(call)
+        watch_store(call, _lines, every_seconds=_EVERY_SECONDS)
+        return
     with existing(call).store() as store:
         if call.json:
             seen = [sightings.shape(each) for each in sightings.workers(store)]
             machine.document(shapes.overview(store.overview(), seen))
         else:
             human.lines(_lines(store))
-
-
-def _watch(call: Call) -> NoReturn:
-    """Each frame opens the store anew: it may have been made only now."""
-    with human.screen() as draw:
-        while True:
-            with existing(call).store() as store:
-                draw(_lines(store))
-            time.sleep(_EVERY_SECONDS)
 
 
 def _lines(store: StoreReader) -> list[str]:

@@ -8,9 +8,11 @@ from typing import Annotated
 import attrs
 import typer
 
+from flam_cli.completion import complete_id
 from flam_cli.options import Json, call_of, duration_seconds
 from flam_cli.place import existing
 from flam_cli.render import human, machine
+from flam_cli.render.progress import counted
 from flam_cli.root import examples, new_app
 from flam_cli.several import try_each
 from flam_cli.waiting import Onlooker, until
@@ -35,7 +37,9 @@ _MOST_LOOKED_AT = 3
 )
 def wait(
     context: typer.Context,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs.")],
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", autocompletion=complete_id, help="The jobs.")
+    ],
     any_: Annotated[
         bool, typer.Option("--any", help="Until one of them is finished, and tell which.")
     ] = False,
@@ -54,10 +58,11 @@ def wait(
     seconds = duration_seconds("--timeout", timeout)
     with existing(call).store() as store:
         jobs, codes = try_each(store, ids, store.job)
-        watch = _Watch(store, {job.id: job for job in jobs})
         kinds = (Kind.BLOCKED,) if call.json else None
-        answer: Callable[[], list[Job] | None] = watch.first if any_ and jobs else watch.all
-        finished = until(store, answer, watch.looking(Onlooker(store, kinds)), seconds)
+        with counted(f"Waiting: {{done:,}} of {len(jobs):,} finished") as tell:
+            watch = _Watch(store, {job.id: job for job in jobs}, tell)
+            answer: Callable[[], list[Job] | None] = watch.first if any_ and jobs else watch.all
+            finished = until(store, answer, watch.looking(Onlooker(store, kinds)), seconds)
     if finished is None:
         human.complain(f"{'None was' if any_ else 'Not all were'} finished after {timeout}.")
         raise typer.Exit(codes[0] if codes else TIMED_OUT)
@@ -75,10 +80,14 @@ class _Watch:
 
     store: StoreReader
     jobs: dict[str, Job]
+    tell: Callable[[int], None]
+    """Is told how many of them are finished."""
 
     def all(self) -> list[Job] | None:
         """All of them when they are finished. Looks no further than the first that is not."""
-        for id_ in self._left():
+        left = self._left()
+        self.tell(len(self.jobs) - len(left))
+        for id_ in left:
             self.jobs[id_] = self.store.job(id_)
             if self.jobs[id_].state not in FINISHED:
                 return None

@@ -11,7 +11,7 @@ import typer
 
 from flam_cli import sightings
 from flam_cli.errors import UsageError
-from flam_cli.options import Call, Json, call_of, duration_seconds, queue_names
+from flam_cli.options import Call, Json, call_of, complete_queue, duration_seconds, queue_names
 from flam_cli.pauses import tell_of_pauses
 from flam_cli.place import existing, made
 from flam_cli.render import human, machine
@@ -38,7 +38,11 @@ def start(  # noqa: PLR0917, each is an option
     ] = 1,
     queue: Annotated[
         list[str] | None,
-        typer.Option(metavar="Q", help="Take jobs of this queue only; may be repeated."),
+        typer.Option(
+            metavar="Q",
+            autocompletion=complete_queue,
+            help="Take jobs of this queue only; may be repeated.",
+        ),
     ] = None,
     drain: Annotated[
         bool,

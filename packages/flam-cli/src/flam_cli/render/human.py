@@ -6,9 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from flam_store.text import one_line, visible
+
+if TYPE_CHECKING:
+    from flam_cli.render.table import Layout, Yields
 
 _GAP = "  "
 _COLOURS = {
@@ -39,7 +42,7 @@ def line(text: str) -> None:
 
 def marked(mark: str, text: str) -> None:
     """Print a line that begins with a word of a colour of its own."""
-    print(f"{_painted(mark)}{_GAP}{visible(text)}")
+    print(f"{painted(mark)}{_GAP}{visible(text)}")
 
 
 def complain(text: str, *, prefix: str = "queuectl: ") -> None:
@@ -64,23 +67,25 @@ def in_colour(stream: TextIO) -> bool:
     )
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> list[int]:
-    """Print aligned columns and return their widths.
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], yields: Yields = ()) -> Layout:
+    """Print aligned columns and return their layout.
 
-    On a terminal a line is cut at its edge; elsewhere nothing is cut.
+    Where a terminal is too narrow for them, columns give way as ``yields`` says, and without it
+    a line is cut at the edge; elsewhere nothing is cut.
     """
+    from flam_cli.render.table import laid_out, room_of_output
+
     shown = [tuple(map(visible, row)) for row in rows]
-    widths = [max(map(cells, column)) for column in zip(headers, *shown, strict=True)]
-    _print_row(headers, widths)
-    for row in shown:
-        _print_row(row, widths)
-    return widths
+    layout = laid_out(headers, shown, yields, room_of_output())
+    for row in (headers, *shown):
+        _print_row(row, layout)
+    return layout
 
 
-def more_rows(rows: Iterable[Sequence[str]], widths: list[int]) -> None:
+def more_rows(rows: Iterable[Sequence[str]], layout: Layout) -> None:
     """Print rows below a table, in its columns."""
     for row in rows:
-        _print_row(tuple(map(visible, row)), widths)
+        _print_row(tuple(map(visible, row)), layout)
 
 
 def fields(pairs: Iterable[tuple[str, str | None]]) -> None:
@@ -88,7 +93,7 @@ def fields(pairs: Iterable[tuple[str, str | None]]) -> None:
     told = [(name, value) for name, value in pairs if value is not None]
     width = max(len(name) for name, _ in told)
     for name, value in told:
-        print(f"{name + ':':{width + 1}}{_GAP}{_painted(visible(value))}")
+        print(f"{name + ':':{width + 1}}{_GAP}{painted(visible(value))}")
 
 
 def cells(text: str) -> int:
@@ -100,39 +105,35 @@ def cells(text: str) -> int:
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def _print_row(row: Sequence[str], widths: list[int]) -> None:
-    print(_joined(row, widths) if not is_terminal(sys.stdout) else _fitting(row, widths))
+def _print_row(row: Sequence[str], layout: Layout) -> None:
+    if layout.cuts or not is_terminal(sys.stdout):
+        print(layout.row(row))
+        return
+    columns = zip(row, layout.widths, strict=True)
+    plain = _GAP.join(field + " " * (width - cells(field)) for field, width in columns).rstrip()
+    # With colours in it a line cannot be cut.
+    width = room().columns
+    print(layout.row(row) if cells(plain) <= width else cut(plain, width))
 
 
-def _fitting(row: Sequence[str], widths: list[int]) -> str:
+def room() -> os.terminal_size:
+    """How many columns and lines the terminal has."""
     from shutil import get_terminal_size
 
-    room = get_terminal_size().columns
-    if cells(_joined(row, widths)) <= room:
-        return _joined([*map(_painted, row)], [*map(_invisible, row, widths)])
-    return _cut(_joined(row, widths), room)
+    return get_terminal_size()
 
 
-def _invisible(field: str, width: int) -> int:
-    """The width of a column as ``_joined`` counts it, with the field's colour."""
-    return width + cells(_painted(field)) - cells(field)
-
-
-def _joined(row: Sequence[str], widths: Sequence[int]) -> str:
-    columns = zip(row, widths, strict=True)
-    padded = (field + " " * (width - cells(field)) for field, width in columns)
-    return _GAP.join(padded).rstrip()
-
-
-def _cut(text: str, room: int) -> str:
-    if cells(text) <= room:
+def cut(text: str, width: int) -> str:
+    """The text in so many cells; a last … says that it goes on."""
+    if cells(text) <= width:
         return text
-    while cells(text) > room - 1:
-        text = text[: min(len(text) - 1, room - 1)]
+    while cells(text) > width - 1:
+        text = text[: min(len(text) - 1, width - 1)]
     return f"{text}…"
 
 
-def _painted(field: str) -> str:
+def painted(field: str) -> str:
+    """The field in its colour, if it has one and colours are wanted."""
     colour = _COLOURS.get(field)
     return f"\x1b[{colour}m{field}\x1b[0m" if colour and in_colour(sys.stdout) else field
 
@@ -151,33 +152,6 @@ def size(count: int) -> str:
             break
         number, unit = number / 1024, larger
     return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-
-
-@contextmanager
-def screen() -> Iterator[Callable[[list[str]], None]]:
-    """A function that draws lines in place of those before.
-
-    Each frame is written over the last one, at the same place, so that nothing flickers and
-    scrolled-back text stays. On a terminal without such moves frames follow each other.
-    """
-    movable = os.environ.get("TERM", "dumb") != "dumb"
-    drawn = 0
-
-    def draw(texts: list[str]) -> None:
-        nonlocal drawn
-        from shutil import get_terminal_size
-
-        room = get_terminal_size()
-        shown = [_cut(text, room.columns) for text in map(visible, texts)][: room.lines - 1]
-        if movable:
-            back = f"\x1b[{drawn}A\r" if drawn else ""
-            sys.stdout.write(back + "".join(f"{text}\x1b[K\n" for text in shown) + "\x1b[J")
-        else:
-            sys.stdout.write("".join(f"{text}\n" for text in [*shown, ""]))
-        sys.stdout.flush()
-        drawn = len(shown)
-
-    yield draw
 
 
 @contextmanager

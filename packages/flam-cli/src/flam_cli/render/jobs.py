@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from flam_cli.render import human
@@ -12,6 +12,14 @@ from flam_store.state import State
 from flam_store.text import mask_env
 
 JOB_HEADERS = ("ID", "STATE", "QUEUE", "ATTEMPTS", "AGE", "COMMAND")
+JOB_YIELDS = (
+    ("COMMAND", 16), ("AGE", 0), ("QUEUE", 0), ("ATTEMPTS", 0), ("COMMAND", 0), ("STATE", 0),
+)  # fmt: skip
+"""A row is about an id, which is never cut."""
+
+_ATTEMPT_YIELDS = (
+    ("ERROR", 12), ("WORKER", 0), ("OUTPUT", 0), ("STARTED", 0), ("ERROR", 0), ("TOOK", 0),
+)  # fmt: skip
 _ATTEMPT_HEADERS = ("ATTEMPT", "STATE", "STARTED", "TOOK", "EXIT", "OUTPUT", "ERROR", "WORKER")
 
 
@@ -27,12 +35,18 @@ def job_row(job: Job, now: datetime) -> tuple[str, ...]:
     )
 
 
-def print_job(job: Job, attempts: Sequence[Attempt], now: datetime) -> None:
-    """Everything of one job, and of every start of it."""
+def print_job(
+    job: Job, attempts: Sequence[Attempt], now: datetime, so_far: Mapping[int, int]
+) -> None:
+    """Everything of one job, and of every start of it.
+
+    ``so_far`` are the sizes of outputs by the number of their attempt, where the store has none.
+    """
     human.fields(_fields(job, now))
     if attempts:
         human.line("")
-        human.table(_ATTEMPT_HEADERS, [_attempt_row(attempt, now) for attempt in attempts])
+        rows = [_attempt_row(each, now, so_far.get(each.attempt)) for each in attempts]
+        human.table(_ATTEMPT_HEADERS, rows, _ATTEMPT_YIELDS)
 
 
 def _fields(job: Job, now: datetime) -> list[tuple[str, str | None]]:
@@ -91,14 +105,15 @@ def _joined(pairs: dict[str, str]) -> str | None:
     return " ".join(f"{key}={value}" for key, value in pairs.items()) or None
 
 
-def _attempt_row(attempt: Attempt, now: datetime) -> tuple[str, ...]:
+def _attempt_row(attempt: Attempt, now: datetime, so_far: int | None) -> tuple[str, ...]:
+    output = so_far if attempt.output_bytes is None else attempt.output_bytes
     return (
         str(attempt.attempt),
         attempt.state.value,
         _stamp(attempt.started_at),
         _age(attempt.started_at, attempt.finished_at or now),
         attempt.signal or ("-" if attempt.exit_code is None else str(attempt.exit_code)),
-        "-" if attempt.output_bytes is None else human.size(attempt.output_bytes),
+        "-" if output is None else human.size(output),
         attempt.error or "-",
         attempt.worker,
     )

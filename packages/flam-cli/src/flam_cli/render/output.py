@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,14 @@ def output_sink() -> Iterator[Callable[[bytes], None]]:
     finally:
         # A colour that is on is taken back, also after Ctrl-C.
         _write_text(harmless.finish())
+
+
+def idle(seconds: float) -> None:
+    """Wait, or raise BrokenPipeError as soon as nobody reads standard output any more."""
+    reader = select.poll()
+    reader.register(sys.stdout.fileno(), 0)
+    if any(event & (select.POLLERR | select.POLLHUP) for _, event in reader.poll(seconds * 1000)):
+        raise BrokenPipeError
 
 
 def _write_bytes(piece: bytes) -> None:

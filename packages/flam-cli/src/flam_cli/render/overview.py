@@ -12,13 +12,19 @@ from flam_store.durations import format_duration
 from flam_store.overview import Overview, QueueInfo, Rate
 from flam_store.state import State
 
-_HEADERS = ("PID", "HOST", "STATE", "JOB", "UPTIME", "CPU", "MEMORY")
+WORKER_HEADERS = ("PID", "HOST", "STATE", "JOB", "UPTIME", "CPU", "MEMORY")
+WORKER_YIELDS = (("HOST", 8), ("UPTIME", 0), ("HOST", 0), ("CPU", 0), ("MEMORY", 0))
 
 
 def overview_lines(overview: Overview, sightings: Sequence[Any], now: datetime) -> list[str]:
     """A line for each state, then the workers, the oldest due job, rates and paused queues."""
     lines = [f"{state.value.capitalize()}: {jobs}" for state, jobs in overview.counts.items()]
-    lines += ["", f"Workers: {_workers(sightings)}", f"Oldest due: {_due(overview, now)}"]
+    return [*lines, "", *overview_tail(overview, sightings, now)]
+
+
+def overview_tail(overview: Overview, sightings: Sequence[Any], now: datetime) -> list[str]:
+    """What is told of the queue beside its counts."""
+    lines = [f"Workers: {_workers(sightings)}", f"Oldest due: {_due(overview, now)}"]
     lines += [_rate(rate) for rate in overview.rates]
     if paused := [queue.name for queue in overview.queues if queue.paused_at is not None]:
         lines.append(f"Paused: {', '.join(paused)}")
@@ -27,7 +33,7 @@ def overview_lines(overview: Overview, sightings: Sequence[Any], now: datetime) 
 
 def print_workers(sightings: Sequence[Any], now: datetime) -> None:
     """A table of ``flam_worker.pool`` sightings."""
-    human.table(_HEADERS, [_worker_row(seen, now) for seen in sightings])
+    human.table(WORKER_HEADERS, [worker_row(seen, now) for seen in sightings], WORKER_YIELDS)
 
 
 def print_queues(queues: Sequence[QueueInfo]) -> None:
@@ -75,7 +81,8 @@ def _rate(rate: Rate) -> str:
     return f"{line}; on average {waited} waiting, {ran} running"
 
 
-def _worker_row(seen: Any, now: datetime) -> tuple[str, ...]:
+def worker_row(seen: Any, now: datetime) -> tuple[str, ...]:
+    """The fields below ``WORKER_HEADERS``."""
     record = seen.record
     return (
         str(record.process.pid),

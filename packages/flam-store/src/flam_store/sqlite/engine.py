@@ -8,19 +8,38 @@ import select
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from flam_store.clock import Clock, system_clock
 from flam_store.config import Config
-from flam_store.job import Attempt, Claim, Expired, Job, JobFilter, JobSpec, Ledger, Page
+from flam_store.job import (
+    Attempt,
+    Claim,
+    Expired,
+    Job,
+    JobFilter,
+    JobSpec,
+    Ledger,
+    Order,
+    Page,
+)
 from flam_store.names import new_id
 from flam_store.outcome import Result
 from flam_store.overview import Overview, QueueInfo
 from flam_store.rules import require_concurrency, require_name
-from flam_store.sqlite import bells, claiming, enqueueing, finished, reading, registry, steering
+from flam_store.sqlite import (
+    bells,
+    claiming,
+    enqueueing,
+    finished,
+    paging,
+    reading,
+    registry,
+    steering,
+)
 from flam_store.sqlite.session import Session, version_of
 from flam_store.state import State
 from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
@@ -29,6 +48,7 @@ if TYPE_CHECKING:
     from flam_store.change import JobChange
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
+    from flam_store.measures import By, Ended, Statistics, Total
     from flam_store.portable import Imported, Record
     from flam_store.relatives import Relatives
     from flam_store.schedule import Schedule, ScheduleSpec, Tick, Ticked
@@ -59,10 +79,17 @@ class SqliteStore:
         return self._session.read(lambda db: reading.attempts(db, job_id))
 
     def jobs(
-        self, which: JobFilter | None = None, *, limit: int = 100, after: str | None = None
+        self,
+        which: JobFilter | None = None,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        order: Order = Order.NEWEST,
     ) -> Page:
         wanted = which or JobFilter()
-        return self._session.read(lambda db: reading.page(db, wanted, limit, after))
+        return self._session.read(
+            lambda db: paging.page(db, wanted, order, limit=limit, after=after)
+        )
 
     def relatives(self, job_id: str, *, limit: int = 20) -> Relatives:
         from flam_store.sqlite.standing import relatives
@@ -76,6 +103,21 @@ class SqliteStore:
 
     def newest_started(self) -> Job | None:
         return self._session.read(reading.newest_started)
+
+    def last_ended(self, *, limit: int) -> tuple[Ended, ...]:
+        from flam_store.sqlite import measuring
+
+        return self._session.read(lambda db: measuring.last_ended(db, limit))
+
+    def statistics(self, *, by: By, since: datetime, queue: str | None = None) -> Statistics:
+        from flam_store.sqlite import measuring
+
+        return self._session.read(lambda db: measuring.statistics(db, by, since, queue))
+
+    def totals(self) -> tuple[Total, ...]:
+        from flam_store.sqlite import measuring
+
+        return self._session.read(measuring.totals)
 
     def overview(self) -> Overview:
         return self._session.read(lambda db: reading.overview(db, self._clock()))

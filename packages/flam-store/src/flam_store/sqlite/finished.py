@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from flam_store.clock import span
-from flam_store.errors import JobNotFound, KeyTaken, WrongState
+from flam_store.errors import JobNotFound, KeyTaken, SpecError, WrongState
 from flam_store.job import JobFilter
 from flam_store.names import is_name
 from flam_store.sqlite import rows
@@ -76,6 +76,9 @@ def purge(
     db: sqlite3.Connection, which: JobFilter, older_than: timedelta, limit: int, now: int
 ) -> tuple[int, ...]:
     """Delete finished jobs that match; return their seqs."""
+    for field in ("since", "command", "failed_with"):
+        if getattr(which, field) is not None:
+            raise SpecError("is nothing that a purge goes by", field=field)
     seqs: list[int] = []
     for state in sorted(FINISHED.intersection(which.states or FINISHED)):
         asked = {

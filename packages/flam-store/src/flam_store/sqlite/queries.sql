@@ -87,6 +87,22 @@ SELECT seq, state FROM jobs WHERE seq IN (SELECT value FROM json_each(:seqs)) OR
 -- name: newest_started
 SELECT seq FROM attempts ORDER BY started_at DESC, seq DESC, attempt DESC LIMIT 1;
 
+-- name: last_ended
+SELECT seq, attempt, state, worker, started_at, finished_at, exit_code, signal, cause, error, output_bytes
+FROM attempts INDEXED BY attempts_by_end
+WHERE finished_at IS NOT NULL ORDER BY finished_at DESC, seq DESC, attempt DESC LIMIT ?;
+
+-- name: ended_since
+SELECT ended.finished_at, ended.started_at, ended.due_at, ended.state, jobs.queue,
+       substr(jobs.command, 1, 200), CASE WHEN jobs.command IS NULL THEN jobs.options END
+FROM (SELECT seq, finished_at, started_at, due_at, state FROM attempts INDEXED BY attempts_by_end
+      WHERE finished_at IS NOT NULL AND finished_at >= :since ORDER BY finished_at DESC LIMIT :limit) AS ended
+CROSS JOIN jobs ON jobs.seq = ended.seq;
+
+-- name: totals
+SELECT queue, state, sum(ends), sum(wait_ms), sum(run_ms)
+FROM rollup WHERE span_ms = 3600000 GROUP BY queue, state;
+
 -- name: attempts_of
 SELECT seq, attempt, state, worker, started_at, finished_at, exit_code, signal, cause, error, output_bytes
 FROM attempts WHERE seq = ? ORDER BY attempt;
@@ -106,19 +122,50 @@ FROM attempts WHERE seq = ? AND attempt = ?;
 -- name: running
 SELECT seq, attempt, worker FROM attempts INDEXED BY attempts_running WHERE state = 'running' ORDER BY seq;
 
--- name: jobs_newest
-SELECT * FROM job_rows
-WHERE seq < :before AND (:queue IS NULL OR queue = :queue)
-  AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
-      SELECT 1 FROM labels WHERE labels.seq = job_rows.seq AND key = want.key AND labels.value = want.value))
-ORDER BY seq DESC LIMIT :limit;
+-- name: newest
+SELECT seq FROM jobs WHERE seq BETWEEN :low AND :high ORDER BY seq DESC LIMIT :limit;
 
--- name: jobs_in_state
+-- name: newest_in_state
+SELECT seq FROM jobs WHERE state = :state AND seq BETWEEN :low AND :high ORDER BY seq DESC LIMIT :limit;
+
+-- name: newest_in_queue
+SELECT seq FROM jobs INDEXED BY jobs_by_queue
+WHERE queue = :queue AND seq BETWEEN :low AND :high ORDER BY seq DESC LIMIT :limit;
+
+-- name: newest_labelled
+SELECT seq FROM labels
+WHERE key = :key AND value = :value AND seq BETWEEN :low AND :high ORDER BY seq DESC LIMIT :limit;
+
+-- name: oldest
+SELECT seq FROM jobs WHERE seq BETWEEN :low AND :high ORDER BY seq LIMIT :limit;
+
+-- name: oldest_in_state
+SELECT seq FROM jobs WHERE state = :state AND seq BETWEEN :low AND :high ORDER BY seq LIMIT :limit;
+
+-- name: oldest_in_queue
+SELECT seq FROM jobs INDEXED BY jobs_by_queue
+WHERE queue = :queue AND seq BETWEEN :low AND :high ORDER BY seq LIMIT :limit;
+
+-- name: oldest_labelled
+SELECT seq FROM labels
+WHERE key = :key AND value = :value AND seq BETWEEN :low AND :high ORDER BY seq LIMIT :limit;
+
+-- name: count_labelled
+SELECT count(*) FROM (SELECT 1 FROM labels WHERE key = :key AND value = :value LIMIT :limit) AS counted;
+
+-- name: first_stored_from
+SELECT seq, created_at FROM jobs WHERE seq >= ? ORDER BY seq LIMIT 1;
+
+-- name: jobs_matching
 SELECT * FROM job_rows
-WHERE state = :state AND seq < :before AND (:queue IS NULL OR queue = :queue)
+WHERE seq IN (SELECT value FROM json_each(:seqs))
+  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
+  AND (:queue IS NULL OR queue = :queue)
+  AND (:since IS NULL OR created_at >= :since)
+  AND (:piece IS NULL OR command IS NULL OR instr(lower(command), :piece))
+  AND (:failed_with IS NULL OR (exit_code = :failed_with AND state <> 'completed'))
   AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
-      SELECT 1 FROM labels WHERE labels.seq = job_rows.seq AND key = want.key AND labels.value = want.value))
-ORDER BY seq DESC LIMIT :limit;
+      SELECT 1 FROM labels WHERE labels.seq = job_rows.seq AND key = want.key AND labels.value = want.value));
 
 -- name: last_of_oldest
 SELECT max(seq) FROM (SELECT seq FROM jobs WHERE seq > :after AND seq <= :last ORDER BY seq LIMIT :limit);

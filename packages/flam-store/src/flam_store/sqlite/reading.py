@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from heapq import merge
-from itertools import islice
 
 from flam_store.errors import JobNotFound, QueueNotFound
-from flam_store.job import Attempt, Claim, Job, JobFilter, Ledger, Page
+from flam_store.job import Attempt, Claim, Job, Ledger
 from flam_store.names import is_name
 from flam_store.overview import Overview, QueueInfo, Rate
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.state import State
 
-_BEYOND = 2**63 - 1
 _MINUTE_MS = 60_000
 _RATE_MINUTES = (5, 60)
 _UNSET = (None, None, None, None)
@@ -62,27 +59,6 @@ def ledger(db: sqlite3.Connection, first: int, last: int) -> Ledger:
 def newest_started(db: sqlite3.Connection) -> Job | None:
     found = db.execute(SQL["newest_started"]).fetchall()
     return job_by_seq(db, found[0][0]) if found else None
-
-
-def page(db: sqlite3.Connection, which: JobFilter, limit: int, after: str | None) -> Page:
-    """One more row than asked for is read, to know whether there are more. ``limit`` 0: all."""
-    enough = limit + 1 if limit else None
-    asked = {
-        "before": _BEYOND if after is None else seq_of(db, after),
-        "queue": which.queue,
-        "labels": rows.packed(dict(which.labels)),
-        "limit": -1 if enough is None else enough,
-    }
-    if which.states:
-        each = [db.execute(SQL["jobs_in_state"], asked | {"state": state.value}).fetchall()
-                for state in dict.fromkeys(which.states)]  # fmt: skip
-        found = list(islice(merge(*each, key=lambda row: -row[0]), enough))
-    else:
-        found = db.execute(SQL["jobs_newest"], asked).fetchall()
-    shown = found[:limit] if limit else found
-    return Page(
-        jobs=tuple(rows.job_as_far_as_readable(row) for row in shown), more=len(found) > len(shown)
-    )
 
 
 def overview(db: sqlite3.Connection, now: int) -> Overview:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -145,6 +146,16 @@ def rare_options(options: str | None) -> dict[str, Any]:
     if not all(type(code) is int for code in codes):
         raise TypeError("its exit codes are no numbers")
     return rare
+
+
+def command_line(command: str | None, options: str | None) -> str:
+    """A command as a person would type it; empty where another program has spoilt it."""
+    if command is not None:
+        return command
+    try:
+        return shlex.join(rare_options(options).get("args", ()))
+    except (ValueError, TypeError, AttributeError):
+        return ""
 
 
 def job_as_far_as_readable(row: Row) -> Job:

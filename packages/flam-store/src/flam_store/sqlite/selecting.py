@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Iterator
 import attrs
 
 from flam_store.errors import KeyTaken
-from flam_store.job import JobFilter, Page
+from flam_store.job import JobFilter, Order, Page
 from flam_store.selection import Selection, Sweep
-from flam_store.sqlite import finished, reading, rows, steering
+from flam_store.sqlite import finished, paging, rows, steering
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.session import Session
 from flam_store.state import FINISHED, RETRYABLE, State
@@ -84,7 +84,9 @@ def _swept(
 def _page(db: sqlite3.Connection, selection: Selection, limit: int) -> Page:
     # Older than the first job from ``below`` on: that bound cannot be deleted meanwhile.
     bound = db.execute(SQL["at_or_after"], {"seq": selection.below}).fetchall()
-    return reading.page(db, selection.which, limit, bound[0][0] if bound else None)
+    return paging.page(
+        db, selection.which, Order.NEWEST, limit=limit, after=bound[0][0] if bound else None
+    )
 
 
 def _still(db: sqlite3.Connection, page: Page, which: JobFilter) -> Iterator[tuple[int, State]]:

@@ -30,8 +30,10 @@ from flam_store.testing.ending import Ending
 from flam_store.testing.enqueueing import Enqueueing
 from flam_store.testing.examining import Examining
 from flam_store.testing.expiring import Expiring
+from flam_store.testing.filtering import Filtering
 from flam_store.testing.finishing import Fencing, Finishing
 from flam_store.testing.hooking import Hooking
+from flam_store.testing.measuring import Measuring
 from flam_store.testing.moving import Moving
 from flam_store.testing.purging import Purging
 from flam_store.testing.reading import Reading
@@ -49,7 +51,8 @@ __all__ = ["Conformance", "MakeStore", "OpenBackup"]
 
 class Conformance(
     Enqueueing, EnqueueingAbsent, Claiming, Ageing, Finishing, Fencing, Ending, Hooking, Draining,
-    Retrying, Purging, Expiring, Reading, Kinship, Standings, Registering, Waiting, Closing,
-    Steering, Changing, Selecting, Scheduling, Ticking, Examining, Copying, Moving,
+    Retrying, Purging, Expiring, Reading, Filtering, Measuring, Kinship, Standings, Registering,
+    Waiting, Closing, Steering, Changing, Selecting, Scheduling, Ticking, Examining, Copying,
+    Moving,
 ):  # fmt: skip
     """All of it."""

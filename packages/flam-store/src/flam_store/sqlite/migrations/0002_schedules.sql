@@ -4,6 +4,10 @@
 -- With any_end a child waits for its parents' ends, whatever they are, and not for their success.
 ALTER TABLE dependencies ADD COLUMN any_end INTEGER NOT NULL DEFAULT 0 CHECK (any_end IN (0, 1));
 
+-- To look at a small queue beside a large one; and at what ended last.
+CREATE INDEX jobs_by_queue ON jobs (queue, seq);
+CREATE INDEX attempts_by_end ON attempts (finished_at) WHERE finished_at IS NOT NULL;
+
 -- next_at is the tick to come, NULL when there is none: whoever moves it on enqueues its job.
 CREATE TABLE schedules (
     name       TEXT PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 200),

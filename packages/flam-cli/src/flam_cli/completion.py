@@ -1,0 +1,51 @@
+"""What a shell may offer from the store: quiet on any trouble, and nothing is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import typer
+
+from flam_store.store import StoreReader
+
+_RECENT = 200
+
+
+def complete_id(context: typer.Context, incomplete: str) -> list[str]:
+    """Ids of recent jobs."""
+    return _offered(context, incomplete, _ids)
+
+
+def complete_queue(context: typer.Context, incomplete: str) -> list[str]:
+    """Names of queues."""
+    return _offered(context, incomplete, _queues)
+
+
+def complete_key(incomplete: str) -> list[str]:
+    """Keys of the configuration, in the spelling that was begun."""
+    from flam_store.config import KEYS
+
+    keys = (key.replace("_", "-") for key in KEYS) if "-" in incomplete else KEYS
+    return [key for key in keys if key.startswith(incomplete)]
+
+
+def _ids(store: StoreReader) -> Iterable[str]:
+    return (job.id for job in store.jobs(limit=_RECENT).jobs)
+
+
+def _queues(store: StoreReader) -> Iterable[str]:
+    return (queue.name for queue in store.overview().queues)
+
+
+def _offered(
+    context: typer.Context, incomplete: str, words: Callable[[StoreReader], Iterable[str]]
+) -> list[str]:
+    with suppress(Exception):
+        from flam_cli.options import Call
+        from flam_cli.place import existing
+
+        home = context.find_root().params.get("home")
+        with existing(Call(home=home, json=False, debug=False)).store() as store:
+            return [word for word in words(store) if word.startswith(incomplete)]
+    return []

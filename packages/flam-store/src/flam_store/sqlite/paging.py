@@ -1,0 +1,187 @@
+"""Pages of jobs: where the walk begins, what is looked at, and what matches."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
+from typing import Any
+
+import attrs
+
+from flam_store.clock import millis, span
+from flam_store.job import JobFilter, Order, Page
+from flam_store.sqlite import rows
+from flam_store.sqlite.queries import SQL
+from flam_store.sqlite.reading import seq_of
+from flam_store.state import State
+
+_LAST = 2**63 - 1
+_LONGEST_LOOK = 5_000
+"""How many numbers are taken from an index at once, and looked at, at most."""
+
+_COUNTED_LABELS = 10_000
+"""So far a label's jobs are counted, to find out which index has fewest to look at."""
+
+_CLOCK_SLACK = span(timedelta(minutes=5))
+"""So far the clock may have been set back, and ``since`` still finds every job."""
+
+_UNCOMPLETED = (State.FAILED, State.DEAD, State.CANCELLED)
+
+_WALKS = {
+    Order.NEWEST: {
+        "all": SQL["newest"],
+        "state": SQL["newest_in_state"],
+        "queue": SQL["newest_in_queue"],
+        "label": SQL["newest_labelled"],
+    },
+    Order.OLDEST: {
+        "all": SQL["oldest"],
+        "state": SQL["oldest_in_state"],
+        "queue": SQL["oldest_in_queue"],
+        "label": SQL["oldest_labelled"],
+    },
+}
+
+_Bound = Mapping[str, Any]
+_Source = tuple[str, _Bound]
+"""The index to walk along, and what it is bound to."""
+
+
+def page(
+    db: sqlite3.Connection, which: JobFilter, order: Order, *, limit: int, after: str | None
+) -> Page:
+    """One more row than asked for is read, to know whether there are more. ``limit`` 0: all."""
+    reach = _reach(db, which, order, after)
+    enough = limit + 1 if limit else None
+    look = _Look(db, which, order, at_first=min(enough or _LONGEST_LOOK, _LONGEST_LOOK))
+    walks = [look.walked(kind, {**reach, **bound}) for kind, bound in _sources(db, which)]
+    seqs = merge(*walks, reverse=order is Order.NEWEST)
+    found = list(islice(look.matching(seqs), enough))
+    shown = found[:limit] if limit else found
+    return Page(
+        jobs=tuple(rows.job_as_far_as_readable(row) for row in shown), more=len(found) > len(shown)
+    )
+
+
+def _reach(
+    db: sqlite3.Connection, which: JobFilter, order: Order, after: str | None
+) -> dict[str, int]:
+    """The lowest and the highest number that can belong to the page."""
+    low = 1 if which.since is None else _first_since(db, millis(which.since) - _CLOCK_SLACK)
+    if after is None:
+        return {"low": low, "high": _LAST}
+    seq = seq_of(db, after)
+    if order is Order.NEWEST:
+        return {"low": low, "high": seq - 1}
+    return {"low": max(low, seq + 1), "high": _LAST}
+
+
+def _first_since(db: sqlite3.Connection, at: int) -> int:
+    """The number from which on jobs were stored at that time or later.
+
+    It is found by halves, as numbers and times grow together: an index on the times would cost
+    every enqueue, and reading them all ten million rows.
+    """
+    low = 1
+    ((high,),) = db.execute(SQL["next_seq"]).fetchall()
+    while low < high:
+        middle = (low + high) // 2
+        found = db.execute(SQL["first_stored_from"], (middle,)).fetchall()
+        if not found or found[0][1] >= at:
+            high = middle
+        else:
+            low = found[0][0] + 1
+    return int(low)
+
+
+def _sources(db: sqlite3.Connection, which: JobFilter) -> list[_Source]:
+    """Of the indexes that hold every match, the one with fewest entries.
+
+    The counters tell how many; that they could be wrong would cost time and no job.
+    """
+    counts = db.execute(SQL["counts"]).fetchall()
+    costs: list[tuple[int, list[_Source]]] = [
+        (sum(jobs for _, _, jobs in counts), [("all", {})]),
+    ]
+    if states := _states(which):
+        jobs_there = sum(jobs for _, state, jobs in counts if state in states)
+        costs.append((jobs_there, [("state", {"state": state}) for state in states]))
+    if which.queue is not None:
+        jobs_there = sum(jobs for queue, _, jobs in counts if queue == which.queue)
+        costs.append((jobs_there, [("queue", {"queue": which.queue})]))
+    for key, value in which.labels.items():
+        label = {"key": key, "value": value}
+        ((jobs_there,),) = db.execute(SQL["count_labelled"], {**label, "limit": _COUNTED_LABELS})
+        costs.append((jobs_there, [("label", label)]))
+    return min(costs, key=lambda cost: cost[0])[1]
+
+
+def _states(which: JobFilter) -> tuple[str, ...]:
+    """The states that a match can be in; empty for all."""
+    states = which.states
+    if which.failed_with is not None:
+        states = tuple(set(states or _UNCOMPLETED).intersection(_UNCOMPLETED)) or (State.FAILED,)
+    return tuple(dict.fromkeys(state.value for state in states))
+
+
+@attrs.frozen
+class _Look:
+    """A walk along indexes; each stretch of it is longer than the one before."""
+
+    db: sqlite3.Connection
+    which: JobFilter
+    order: Order
+    at_first: int
+
+    def walked(self, kind: str, bound: _Bound) -> Iterator[int]:
+        """Numbers from an index. No cursor stays open while they are used."""
+        reach = dict(bound)
+        for size in self._sizes():
+            asked = {**reach, "limit": size}
+            seqs = [seq for (seq,) in self.db.execute(_WALKS[self.order][kind], asked).fetchall()]
+            yield from seqs
+            if len(seqs) < size:
+                return
+            if self.order is Order.NEWEST:
+                reach["high"] = seqs[-1] - 1
+            else:
+                reach["low"] = seqs[-1] + 1
+
+    def matching(self, seqs: Iterator[int]) -> Iterator[rows.Row]:
+        """The rows of these jobs that the filter lets through, in the order.
+
+        SQLite knows the letter case of ASCII only, and no arguments: the rest is seen here.
+        """
+        piece = self.which.command.lower() if self.which.command else None
+        asked = self._asked(piece)
+        for size in self._sizes():
+            some = rows.packed(list(islice(seqs, size)))
+            if some == "[]":
+                return
+            found = self.db.execute(SQL["jobs_matching"], {**asked, "seqs": some}).fetchall()
+            found.sort(key=itemgetter(0), reverse=self.order is Order.NEWEST)
+            for row in found:
+                if piece is None or piece in rows.command_line(*row[5:7]).lower():
+                    yield row
+
+    def _asked(self, piece: str | None) -> _Bound:
+        which = self.which
+        states = [state.value for state in which.states]
+        return {
+            "states": rows.packed(states) if states else None,
+            "queue": which.queue,
+            "labels": rows.packed(dict(which.labels)),
+            "since": None if which.since is None else millis(which.since),
+            "piece": piece if piece is not None and piece.isascii() else None,
+            "failed_with": which.failed_with,
+        }
+
+    def _sizes(self) -> Iterator[int]:
+        size = self.at_first
+        while True:
+            yield size
+            size = min(size * 4, _LONGEST_LOOK)
