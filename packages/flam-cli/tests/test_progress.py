@@ -86,7 +86,7 @@ def test_it_is_told_now_and_then_with_the_mean_rate(
     [
         (["--", "true"], b"is stored, but standard output cannot be written: No space left"),
         (['[{"command": "a"}, {"command": "b"}]'], b"All 2 jobs are stored, but"),
-        (["--file", "-"], b"All 1 jobs are stored, but"),
+        (["--file", "-"], b"All jobs of the file are stored, but"),
         (["--json", "--id", "a", "--", "true"], b"The job 'a' is stored, but"),
     ],
 )

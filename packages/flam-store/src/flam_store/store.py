@@ -315,8 +315,8 @@ class Store(StoreReader, Protocol):
 
         Returns the ``seq`` of each, whose output may then be deleted; empty when none is
         left. Jobs that are not finished are never deleted, whatever the filter says, and no
-        dead or cancelled one while a blocked job needs its success: retry it, or cancel that one. It
-        goes by states, queue and labels; SpecError for a filter with more.
+        dead or cancelled one while a blocked job needs its success: retry it, or cancel that
+        one. It goes by states, queue and labels; SpecError for a filter with more.
         """
 
     def expire(
