@@ -15,7 +15,9 @@ from conftest import PATIENCE_SECONDS, SCRIPTS, Flam
 
 ROOT = Path(__file__).parents[1]
 TOURS = ("README.md", "packages/flam-cli/README.md")
-LOOKING = re.compile(r"queuectl (--json )?(status|list|show|logs|top|stats|why|worker list|dlq list)")
+LOOKING = re.compile(
+    r"queuectl (--json )?(status|list|show|logs|top|stats|why|worker list|dlq list)"
+)
 
 VARYING = (
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),

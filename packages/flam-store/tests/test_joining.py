@@ -29,6 +29,7 @@ from flam_store import (
     StoreError,
     StoreMisused,
     Woke,
+    enqueue_in,
     faults,
     open_store,
     transaction,
@@ -397,3 +398,81 @@ def test_the_doctor_names_the_callers_tables_and_finds_no_fault(
     found = {each.subject: each for each in store.examine()}
     assert found["schema"].text.endswith("beside it 2 tables of other programs: items, orders")
     assert {each.level for each in found.values()} == {Level.PASS}
+
+
+def orders_and_jobs(queue: Path) -> tuple[int, set[str]]:
+    """What another connection sees."""
+    with closing(sqlite3.connect(queue)) as db:
+        ((orders,),) = db.execute("SELECT count(*) FROM orders").fetchall()
+        return orders, {id_ for (id_,) in db.execute("SELECT id FROM jobs").fetchall()}
+
+
+@pytest.mark.parametrize("first", ["job", "row"])
+def test_a_job_in_a_transaction_of_sqlite3_s_own_is_stored_with_it_or_not(
+    queue: Path, first: str
+) -> None:
+    with closing(sqlite3.connect(queue)) as db:
+
+        def both(job_id: str) -> None:
+            if first == "row":
+                db.execute("INSERT INTO orders (job) VALUES (?)", (job_id,))
+            assert enqueue_in(db, spec(job_id)).state is State.PENDING
+            if first == "job":
+                db.execute("INSERT INTO orders (job) VALUES (?)", (job_id,))
+
+        both("undone")
+        assert orders_and_jobs(queue) == (0, {"there"})
+        db.rollback()
+        assert orders_and_jobs(queue) == (0, {"there"})
+        with db:
+            both("kept")
+        assert orders_and_jobs(queue) == (1, {"there", "kept"})
+
+
+def test_a_job_in_a_transaction_that_the_caller_began_is_stored_with_it(
+    queue: Path, db: sqlite3.Connection
+) -> None:
+    with pytest.raises(StoreMisused, match="BEGIN IMMEDIATE"):
+        enqueue_in(db, spec("j"))
+    db.execute("BEGIN IMMEDIATE")
+    enqueue_in(db, spec("j"), config=Config(max_retries=7))
+    with pytest.raises(IdTaken):
+        enqueue_in(db, spec("j"))
+    with pytest.raises(KeyTaken):
+        enqueue_in(db, spec("other", unique_key="k"))
+    with pytest.raises(SpecError, match="no job has the id"):
+        enqueue_in(db, spec("child", after=("nobody",)))
+    assert db.in_transaction
+    db.execute("COMMIT")
+    assert orders_and_jobs(queue) == (0, {"there", "j"})
+    with open_store(f"sqlite:///{queue}") as store:
+        assert store.job("j").max_retries == 7
+        assert store.overview().counts[State.PENDING] == 2
+
+
+def test_a_connection_that_does_not_sync_is_refused(queue: Path, db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreMisused, match="synchronous"):
+        enqueue_in(db, spec("j"))
+
+
+def test_a_worker_notices_what_was_committed_without_a_bell(queue: Path) -> None:
+    with (
+        open_store(f"sqlite:///{queue}") as store,
+        closing(sqlite3.connect(queue)) as db,
+    ):
+        store.wait(AT_ONCE)
+        with db:
+            enqueue_in(db, spec("j"))
+        assert store.wait(timedelta(seconds=60)) is Woke.CHANGED
+
+
+def test_what_is_no_queue_takes_no_job(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as db:
+        db.execute("CREATE TABLE t (a)")
+        os.chmod(tmp_path / "other.db", 0o600)
+        with pytest.raises(StoreForeign):
+            enqueue_in(db, spec("j"))
+    with closing(sqlite3.connect(":memory:")) as db, pytest.raises(StoreMisused):
+        enqueue_in(db, spec("j"))

@@ -39,7 +39,7 @@ from flam_store.store import Store, StoreReader
 from flam_store.worker import Orders, ProcessId, Registration, Role, Stop, Turn, Woke
 
 if TYPE_CHECKING:
-    from flam_store.joining import transaction
+    from flam_store.joining import enqueue_in, transaction
     from flam_store.waiting import wait_until_finished
 
 __version__ = "0.1.0"
@@ -87,12 +87,17 @@ __all__ = [
     "Turn",
     "Woke",
     "WrongState",
+    "enqueue_in",
     "open_store",
     "transaction",
     "wait_until_finished",
 ]
 
-_LATER = {"transaction": "flam_store.joining", "wait_until_finished": "flam_store.waiting"}
+_LATER = {
+    "enqueue_in": "flam_store.joining",
+    "transaction": "flam_store.joining",
+    "wait_until_finished": "flam_store.waiting",
+}
 """What only some programs use, and where it is: imported when it is asked for."""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flam_store.clock import Clock, system_clock
 from flam_store.config import Config
+from flam_store.job import Job, JobSpec
 
 if TYPE_CHECKING:
     from flam_store.sqlite.joining import Connection, Joined
@@ -59,3 +60,45 @@ def transaction(
     seconds = patience.total_seconds()
     with joining.transaction(connection, config or Config(), clock, seconds) as queue:
         yield queue
+
+
+def enqueue_in(
+    connection: Connection,
+    spec: JobSpec,
+    *,
+    config: Config | None = None,
+    clock: Clock = system_clock,
+) -> Job:
+    """Store a job in the transaction that the caller has begun on a connection of its own.
+
+    The job is there when the caller commits, and was never there when it rolls back. The
+    caller's tables lie in the queue's file. Where sqlite3 begins transactions by itself (its
+    default), it has begun one by the end of this call; with ``isolation_level=None`` the caller
+    has said ``BEGIN IMMEDIATE`` before. ``wal_autocheckpoint=0`` is set on the connection. A
+    refused job leaves the transaction as it was.
+
+    ``transaction`` does more: it holds the gate and wakes the workers, who otherwise look within
+    half a second. With an SQLite that has the WAL-reset fault (``queuectl doctor`` tells) use that
+    one, as here a checkpoint may run beside the caller's commit.
+
+    IdTaken; KeyTaken; SpecError; StoreMisused outside of a transaction, or where the connection's
+    ``synchronous`` is less than FULL; otherwise as ``transaction``.
+
+    >>> import sqlite3, tempfile
+    >>> from flam_store import JobSpec, enqueue_in, open_store
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = f"{folder.name}/queue.db"
+    >>> open_store(f"sqlite:///{path}").close()
+    >>> connection = sqlite3.connect(path)
+    >>> _ = connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, job TEXT)")
+    >>> with connection:  # commits, or rolls back on an error
+    ...     job = enqueue_in(connection, JobSpec(command="./pack"))
+    ...     _ = connection.execute("INSERT INTO orders (job) VALUES (?)", (job.id,))
+    >>> connection.execute("SELECT count(*) FROM orders JOIN jobs ON jobs.id = job").fetchone()
+    (1,)
+    >>> connection.close()
+    >>> folder.cleanup()
+    """
+    from flam_store.sqlite import joining
+
+    return joining.within(connection, config or Config(), clock).enqueue(spec)

@@ -34,6 +34,9 @@ T = TypeVar("T")
 Connection = sqlite3.Connection
 """What a caller has: of the standard library, which is the only SQLite in the process."""
 
+_FULL = 2
+_PATIENCE_SECONDS = 30.0
+
 _SETTINGS = (
     "PRAGMA synchronous = FULL",  # an acknowledged job survives a power cut
     "PRAGMA fullfsync = ON",
@@ -86,6 +89,33 @@ class Joined:
                 raise
             self._db.execute("RELEASE flam")
         return answer
+
+
+def within(db: sqlite3.Connection, config: Config, clock: Clock) -> Joined:
+    """The queue in the caller's open transaction; see ``flam_store.joining.enqueue_in``."""
+    with _plain(db):
+        path = _path_of(db)
+        place.check_file_system(path)
+        place.check_file(path)
+        refuse_inherited(path)
+        _begin(db, path)
+        _check_schema(db, path)
+        ((level,),) = db.execute("PRAGMA synchronous").fetchall()
+        if level < _FULL:
+            problem = "has a synchronous level at which a power cut could take the job. Set FULL."
+            raise StoreMisused("The connection", problem)
+        db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+    return Joined(db, path, config, clock)
+
+
+def _begin(db: sqlite3.Connection, path: str) -> None:
+    """What sqlite3 would do before an INSERT: begin, unless that is left to the caller."""
+    if db.in_transaction:
+        return
+    if db.isolation_level is None:
+        problem = "is in no transaction. Say BEGIN IMMEDIATE first, or use flam_store.transaction."
+        raise StoreMisused("The connection", problem)
+    patiently(lambda: db.execute("BEGIN IMMEDIATE"), path, _PATIENCE_SECONDS)
 
 
 @contextmanager
