@@ -98,6 +98,23 @@ def build(session: nox.Session) -> None:
     session.run("python", "tools/check_wheels.py", str(dist))
 
 
+@nox.session(reuse_venv=False)
+def standalone(session: nox.Session) -> None:
+    """flam-worker as a folder and as a file, into dist/, and that both work as the installed."""
+    session.install(*BUILD_TOOLS, "pip", "pyinstaller~=6.22", "shiv~=1.0")
+    wheels, made = fresh_folder(session), Path("dist").absolute()
+    for package in PACKAGES:
+        build_package(session, package, wheels)
+    session.install(*map(str, [*wheels.glob("flam_store*.whl"), *wheels.glob("flam_worker*.whl")]))
+    for old in made.glob("flam-worker-*"):
+        old.unlink()
+    session.run("python", "tools/standalone.py", str(wheels), str(made))
+    session.install(*map(str, wheels.glob("*.whl")), *TEST_TOOLS)
+    programs = os.pathsep.join(map(str, sorted(made.glob("flam-worker-*"))))
+    session.env["FLAM_STANDALONE"] = programs
+    pytest(session, "tests-integration/standalone")
+
+
 @nox.session(python=PYTHONS, reuse_venv=False)
 def integration(session: nox.Session) -> None:
     """The three as a user gets them: installed from wheels, their executables run."""
