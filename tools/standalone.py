@@ -73,9 +73,10 @@ def build_file(work: Path, wheels: Path, file: Path) -> None:
 
 
 def forget_origin(folder: Path) -> None:
-    """Take out where on this machine the packages were installed from."""
-    for path in folder.rglob("direct_url.json"):
-        path.unlink()
+    """Take out where on this machine the packages were installed from, and its checksum."""
+    for name in ("direct_url.json", "RECORD"):
+        for path in folder.rglob(name):
+            path.unlink()
 
 
 def pack(folder: Path, archive: Path, root: str) -> None:

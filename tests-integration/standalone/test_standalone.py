@@ -12,7 +12,7 @@ from conftest import PATIENCE_SECONDS, Flam, until
 
 from standalone.conftest import Standalone
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it looks at processes in /proc")
 
 GIVEN = {"HOME", "FLAM_HOME", "FLAM_JOB_ID", "FLAM_ATTEMPT", "FLAM_QUEUE", "FLAM_COOKIE"}
 COERCED = {"LC_CTYPE"}  # by any Python that is started without a locale
@@ -63,6 +63,7 @@ def test_it_drains_what_queuectl_enqueued(standalone: Standalone, flam: Flam) ->
     assert flam.ok("logs", "j49") == "49\n"
 
 
+@on_linux
 @pytest.mark.parametrize("words", ["exec env", "/usr/bin/env"])
 def test_a_job_finds_nothing_of_the_bundle(standalone: Standalone, flam: Flam, words: str) -> None:
     plain = words == "/usr/bin/env"
@@ -72,6 +73,7 @@ def test_a_job_finds_nothing_of_the_bundle(standalone: Standalone, flam: Flam, w
     assert variables(flam, "env") - COERCED - shell == GIVEN
 
 
+@on_linux
 def test_a_search_path_of_the_user_s_reaches_its_jobs(standalone: Standalone, flam: Flam) -> None:
     standalone.environ["LD_LIBRARY_PATH"] = "/opt/mine"
     flam.ok("enqueue", "--id", "env", "--", "/usr/bin/env")
@@ -80,6 +82,7 @@ def test_a_search_path_of_the_user_s_reaches_its_jobs(standalone: Standalone, fl
     assert variables(flam, "env") - COERCED == {*GIVEN, "LD_LIBRARY_PATH"}
 
 
+@on_linux
 def test_the_job_of_a_killed_worker_runs_again(
     standalone: Standalone, flam: Flam, tmp_path: Path
 ) -> None:
@@ -93,6 +96,7 @@ def test_the_job_of_a_killed_worker_runs_again(
     assert standalone.started[0].poll() is None
 
 
+@on_linux
 def test_a_killed_supervisor_in_the_background_has_an_heir_and_that_one_too(
     standalone: Standalone, flam: Flam, tmp_path: Path
 ) -> None:
@@ -114,6 +118,7 @@ def test_a_killed_supervisor_in_the_background_has_an_heir_and_that_one_too(
         assert added == {*GIVEN, "LD_LIBRARY_PATH"}
 
 
+@on_linux
 def test_a_pool_that_was_killed_whole_is_recovered_by_the_next(
     standalone: Standalone, flam: Flam, tmp_path: Path
 ) -> None:
@@ -145,6 +150,7 @@ def test_a_first_term_lets_the_job_finish(
     assert (flam.state("job"), flam.state("next")) == ("completed", "pending")
 
 
+@on_linux
 def test_a_second_term_puts_the_job_back_uncounted(
     standalone: Standalone, flam: Flam, tmp_path: Path
 ) -> None:
