@@ -88,6 +88,17 @@ def tests_cli(session: nox.Session) -> None:
     pytest(session, CLI)
 
 
+@nox.session(python=PYTHONS[0])
+def minimums(session: nox.Session) -> None:
+    """The packages with the lowest versions of everything that their ranges allow."""
+    lowest = Path(session.create_tmp()) / "minimums.txt"
+    lowest.write_text(session.run("python", "tools/minimums.py", silent=True) or "")
+    in_place = (word for package in PACKAGES for word in ("--editable", f"./{package}"))
+    session.install(*in_place, *TEST_TOOLS, "--constraint", str(lowest))
+    for package in PACKAGES:
+        pytest(session, package)
+
+
 @nox.session
 def build(session: nox.Session) -> None:
     """What a release consists of, and that it holds what it should and nothing else."""
