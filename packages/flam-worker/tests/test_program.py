@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import zipapp
+import zipfile
 from pathlib import Path
 
 import pytest
 
 import flam_worker
+from flam_worker.__main__ import main
 from flam_worker.pool import PoolOptions, foreground_arguments
 from flam_worker.program import program
 
@@ -62,3 +64,25 @@ def test_one_file_is_started_as_that_file_also_when_it_was_named_relatively(arch
 def test_a_python_that_does_not_know_its_path_is_found_all_the_same(archive: Path) -> None:
     code = f"import sys; sys.executable = ''; {PRINTS}"
     assert os.path.samefile(printed(sys.executable, "-c", code)[0], sys.executable)
+
+
+def test_a_python_that_is_too_old_is_refused_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13, "final", 0))
+    monkeypatch.setattr(sys, "version", "3.10.13 (main)")
+    assert main(["--version"]) == 2
+    refused = "flam-worker: Flam needs Python 3.11 or later, and this is 3.10.13.\n"
+    assert capsys.readouterr() == ("", refused)
+
+
+def test_a_unit_of_one_file_has_a_place_to_unpack_it_and_others_need_none(
+    tmp_path: Path,
+) -> None:
+    code = "from flam_worker.unit import unit; print(unit('service'), unit('template'))\n"
+    path = tmp_path / "flam-worker.pyz"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("__main__.py", code)
+    lines = printed(sys.executable, path)
+    assert lines.count("Environment=SHIV_ROOT=%C/flam-worker") == 2
+    assert not any("SHIV_ROOT" in line for line in printed(sys.executable, "-c", code))

@@ -14,14 +14,14 @@ def program() -> list[str]:
     """
     if getattr(sys, "frozen", False):
         return [sys.executable]
-    return [_interpreter(), "-P", *_code()]
+    file = archive()
+    return [_interpreter(), "-P", *(["-m", "flam_worker"] if file is None else [file])]
 
 
-def _code() -> list[str]:
+def archive() -> str | None:
+    """The one file that is running, or None if it is installed or a bundle."""
     loader = getattr(sys.modules["__main__"], "__loader__", None)
-    if isinstance(loader, zipimporter):
-        return [os.path.abspath(loader.archive)]
-    return ["-m", "flam_worker"]
+    return os.path.abspath(loader.archive) if isinstance(loader, zipimporter) else None
 
 
 def _interpreter() -> str:

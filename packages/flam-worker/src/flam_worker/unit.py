@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from xml.sax.saxutils import escape
 
-from flam_worker.program import program
+from flam_worker.program import archive, program
 
 UNITS = {
     "service": "flam-worker.service",
@@ -17,10 +17,14 @@ UNITS = {
 }
 """The file of each kind: for systemd, for systemd with the queue as the instance, for launchd."""
 
+_UNPACKED = "CacheDirectory=flam-worker\nEnvironment=SHIV_ROOT=%C/flam-worker\n"
+"""Where the one file unpacks itself: a user of the system has no home for that."""
+
 
 def unit(kind: str) -> str:
     """The text of a unit that starts this very program."""
     text = (files("flam_worker") / "units" / UNITS[kind]).read_text("utf-8")
+    text = text.replace("{unpacked}\n", _UNPACKED if archive() else "")
     words = _words()
     strings = "\n".join(f"    <string>{escape(word)}</string>" for word in words)
     return text.replace("{program_strings}", strings).replace("{program}", _quoted(words))
