@@ -5,6 +5,7 @@ What stands after ``--`` is handed on to pytest: ``nox -s tests_store-3.12 -- -k
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import sys
@@ -53,6 +54,9 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("python", "tools/import_rule.py")
+    session.install("check-jsonschema~=0.39")
+    workflows = map(str, Path(".github/workflows").glob("*.yml"))
+    session.run("check-jsonschema", "--builtin-schema=vendor.github-workflows", *workflows)
     pytest(session, "tools")
 
 
@@ -90,6 +94,17 @@ def tests_cli(session: nox.Session) -> None:
     pytest(session, CLI)
 
 
+@nox.session(python=PYTHONS[0])
+def minimums(session: nox.Session) -> None:
+    """The packages with the lowest versions of everything that their ranges allow."""
+    lowest = Path(session.create_tmp()) / "minimums.txt"
+    lowest.write_text(session.run("python", "tools/minimums.py", silent=True) or "")
+    in_place = (word for package in PACKAGES for word in ("--editable", f"./{package}"))
+    session.install(*in_place, *TEST_TOOLS, "--constraint", str(lowest))
+    for package in PACKAGES:
+        pytest(session, package)
+
+
 @nox.session
 def build(session: nox.Session) -> None:
     """What a release consists of, and that it holds what it should and nothing else."""
@@ -98,6 +113,30 @@ def build(session: nox.Session) -> None:
     for package in PACKAGES:
         build_package(session, package, dist)
     session.run("python", "tools/check_wheels.py", str(dist))
+    again = dist.with_name("again")
+    shutil.rmtree(again, ignore_errors=True)
+    for package in PACKAGES:
+        build_package(session, package, again)
+    same, _, _ = filecmp.cmpfiles(dist, again, names := os.listdir(dist), shallow=False)
+    if differing := set(names) - set(same):
+        session.error(f"built twice, they differ: {' '.join(differing)}")
+
+
+@nox.session(reuse_venv=False)
+def standalone(session: nox.Session) -> None:
+    """flam-worker as a folder and as a file, into dist/, and that both work as the installed."""
+    session.install(*BUILD_TOOLS, "pip", "pyinstaller~=6.22", "shiv~=1.0")
+    wheels, made = fresh_folder(session), Path("dist").absolute()
+    for package in PACKAGES:
+        build_package(session, package, wheels)
+    session.install(*map(str, [*wheels.glob("flam_store*.whl"), *wheels.glob("flam_worker*.whl")]))
+    for old in made.glob("flam-worker-*"):
+        old.unlink()
+    session.run("python", "tools/standalone.py", str(wheels), str(made))
+    session.install(*map(str, wheels.glob("*.whl")), *TEST_TOOLS)
+    programs = os.pathsep.join(map(str, sorted(made.glob("flam-worker-*"))))
+    session.env["FLAM_STANDALONE"] = programs
+    pytest(session, "tests-integration/standalone")
 
 
 @nox.session(python=PYTHONS, reuse_venv=False)
@@ -142,7 +181,12 @@ def pytest(session: nox.Session, folder: str, *options: str) -> None:
 
 
 def build_package(session: nox.Session, package: str, dist: Path) -> None:
-    """Make an sdist, and from that a wheel."""
+    """Make an sdist, and from that a wheel; or take what was made before, from FLAM_DIST."""
+    if made := os.environ.get("FLAM_DIST"):
+        dist.mkdir(exist_ok=True)
+        for path in Path(made).glob(f"{Path(package).name.replace('-', '_')}-*"):
+            shutil.copy2(path, dist)
+        return
     session.run("python", "-m", "build", "--no-isolation", f"--outdir={dist}", package, silent=True)
 
 

@@ -56,7 +56,8 @@ def test_nothing_of_a_service_manager_passes_on(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["_PYI_ARCHIVE_FILE", "_PYI_PARENT_PROCESS_LEVEL", "_PYI_APPLICATION_HOME_DIR", "_MEIPASS2",
-     "PEX", "PEX_ROOT", "PEX_PATH", "__PEX_UNVENDORED__", "SHIV_ROOT"],
+     "PYINSTALLER_RESET_ENVIRONMENT", "PEX", "PEX_ROOT", "PEX_PATH", "__PEX_UNVENDORED__",
+     "SHIV_ROOT"],
 )  # fmt: skip
 def test_nothing_of_a_bundle_passes_on(name: str) -> None:
     assert not passed(name)

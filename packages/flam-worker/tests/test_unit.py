@@ -65,6 +65,15 @@ def test_without_an_installed_script_a_unit_names_interpreter_and_module(
     assert f"ExecStart={sys.executable} -P -m flam_worker --home" in unit.unit("service")
 
 
+def test_a_bundle_s_unit_names_the_bundle_wherever_it_was_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["flam-worker"])
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", "/opt/flam/flam-worker")
+    assert "ExecStart=/opt/flam/flam-worker --home" in unit.unit("service")
+
+
 def test_a_kind_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--print-unit", "upstart"])

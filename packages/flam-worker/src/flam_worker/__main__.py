@@ -53,8 +53,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    if sys.platform not in ("linux", "darwin"):
-        problem = f"Flam runs on Linux and macOS, not on {sys.platform}."
+    if problem := _unfit():
         print(f"flam-worker: {problem}", file=sys.stderr)
         return 2
     # Imported here and below, as elsewhere not even these can be.
@@ -77,6 +76,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _refuse(str(error), exit_code(error))
         _announce(given.ready_fd, code)
         return code
+
+
+def _unfit() -> str | None:
+    """Why this is no place for Flam. A standalone file meets whatever Python a host has."""
+    if sys.platform not in ("linux", "darwin"):
+        return f"Flam runs on Linux and macOS, not on {sys.platform}."
+    if sys.version_info < (3, 11):  # noqa: UP036 - no installer has looked at it
+        return f"Flam needs Python 3.11 or later, and this is {sys.version.split()[0]}."
+    return None
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +19,7 @@ from flam_store.home import Home
 from flam_store.output import Logs
 from flam_store.worker import Role, Stop, WorkerRecord
 from flam_worker.identity import Presence, host, presence, send, usage
+from flam_worker.program import program
 from flam_worker.recovery import Recovery
 
 _STEP_SECONDS = 0.02
@@ -78,12 +78,8 @@ def log_path(home: Home) -> Path:
 
 
 def foreground_arguments(options: PoolOptions) -> list[str]:
-    """The program and its arguments that run the pool in the foreground.
-
-    ``-P`` keeps the working directory out of the module path, where anything could lie.
-    """
-    arguments = [sys.executable, "-P", "-m", "flam_worker", "--home", str(options.home)]
-    arguments += ["--count", str(options.count)]
+    """The program and its arguments that run the pool in the foreground."""
+    arguments = [*program(), "--home", str(options.home), "--count", str(options.count)]
     for queue in options.queues or ():
         arguments += ["--queue", queue]
     return [*arguments, "--drain"] if options.drain else arguments

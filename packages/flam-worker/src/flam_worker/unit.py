@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from xml.sax.saxutils import escape
 
+from flam_worker.program import archive, program
+
 UNITS = {
     "service": "flam-worker.service",
     "template": "flam-worker@.service",
@@ -15,23 +17,25 @@ UNITS = {
 }
 """The file of each kind: for systemd, for systemd with the queue as the instance, for launchd."""
 
+_UNPACKED = "CacheDirectory=flam-worker\nEnvironment=SHIV_ROOT=%C/flam-worker\n"
+"""Where the one file unpacks itself: a user of the system has no home for that."""
+
 
 def unit(kind: str) -> str:
     """The text of a unit that starts this very program."""
     text = (files("flam_worker") / "units" / UNITS[kind]).read_text("utf-8")
-    program = _program()
-    strings = "\n".join(f"    <string>{escape(word)}</string>" for word in program)
-    return text.replace("{program_strings}", strings).replace("{program}", _quoted(program))
+    text = text.replace("{unpacked}\n", _UNPACKED if archive() else "")
+    words = _words()
+    strings = "\n".join(f"    <string>{escape(word)}</string>" for word in words)
+    return text.replace("{program_strings}", strings).replace("{program}", _quoted(words))
 
 
-def _program() -> Sequence[str]:
-    """The bundle or the installed script that is running, or else interpreter and module."""
+def _words() -> Sequence[str]:
+    """The installed script that is running, as a person would write it, or else the program."""
     script = os.path.abspath(sys.argv[0])
-    if getattr(sys, "frozen", False):
-        return [sys.executable]
-    if os.path.basename(script) == "flam-worker":
+    if os.path.basename(script) == "flam-worker" and not getattr(sys, "frozen", False):
         return [script]
-    return [sys.executable, "-P", "-m", "flam_worker"]
+    return program()
 
 
 def _quoted(words: Sequence[str]) -> str:

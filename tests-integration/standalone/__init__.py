@@ -1,0 +1,1 @@
+"""The standalone flam-worker, against the queue of an installed queuectl."""
