@@ -9,6 +9,7 @@ import filecmp
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -21,7 +22,14 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 STORE, WORKER, CLI = "packages/flam-store", "packages/flam-worker", "packages/flam-cli"
 PACKAGES = [STORE, WORKER, CLI]
 
-TEST_TOOLS = ["hypothesis>=6.100", "pytest>=8.3", "pytest-randomly>=3.16", "pytest-timeout>=2.3"]
+TEST_TOOLS = [
+    "hypothesis>=6.100",
+    "pytest>=8.3",
+    "pytest-randomly>=3.16",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
+]
+TWO_AT_A_TIME = ["--numprocesses=2"]
 BUILD_TOOLS = ["build>=1.2", "hatchling>=1.27"]
 PEERS = ["huey>=2.5", "litequeue>=0.9"]
 
@@ -75,7 +83,7 @@ def tests_store(session: nox.Session) -> None:
     """flam-store by itself."""
     editable(session, STORE)
     session.install(*TEST_TOOLS)
-    pytest(session, STORE)
+    pytest_in_memory(session, STORE)
 
 
 @nox.session(python=PYTHONS)
@@ -83,7 +91,7 @@ def tests_worker(session: nox.Session) -> None:
     """flam-worker, with the store it stands on."""
     editable(session, STORE, WORKER)
     session.install(*TEST_TOOLS)
-    pytest(session, WORKER)
+    pytest_in_memory(session, WORKER)
 
 
 @nox.session(python=PYTHONS)
@@ -91,7 +99,7 @@ def tests_cli(session: nox.Session) -> None:
     """flam-cli, with the worker and the store it stands on."""
     editable(session, STORE, WORKER, CLI)
     session.install(*TEST_TOOLS)
-    pytest(session, CLI)
+    pytest_in_memory(session, CLI)
 
 
 @nox.session(python=PYTHONS[0])
@@ -143,7 +151,7 @@ def standalone(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """The three as a user gets them: installed from wheels, their executables run."""
     install_wheels(session)
-    pytest(session, "tests-integration")
+    pytest(session, "tests-integration", *TWO_AT_A_TIME)
 
 
 @nox.session(reuse_venv=False)
@@ -174,10 +182,22 @@ def editable(session: nox.Session, *packages: str) -> None:
     session.install(*(word for package in packages for word in ("--editable", f"./{package}")))
 
 
-def pytest(session: nox.Session, folder: str, *options: str) -> None:
+def pytest(session: nox.Session, folder: str, *options: str, **environ: str) -> None:
     """Run a folder's tests, and the examples in its docstrings."""
     words = ["--doctest-modules", folder, *options, *session.posargs]
-    session.run("pytest", *words, env={"PATH": PATH})
+    session.run("pytest", *words, env={"PATH": PATH, **environ})
+
+
+def pytest_in_memory(session: nox.Session, folder: str) -> None:
+    """The same two at a time, with their files in memory where there is such a place.
+
+    Thousands of small queues would wait for thousands of syncs. What a disk does to a queue is
+    for the installed packages' tests to see.
+    """
+    memory = Path("/dev/shm")
+    where = str(memory) if os.access(memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="flam-tests-", dir=where) as files:
+        pytest(session, folder, *TWO_AT_A_TIME, TMPDIR=files)
 
 
 def build_package(session: nox.Session, package: str, dist: Path) -> None:
