@@ -288,7 +288,10 @@ class SqliteStore:
     def cancel_selected(self, selection: Selection, *, by: str, limit: int = 500) -> Sweep:
         from flam_store.sqlite import selecting
 
-        return selecting.cancel(self._session, selection, by=by, limit=limit, now=self._clock())
+        now = self._clock()
+        return self._ringing(
+            selecting.cancel(self._session, selection, by=by, limit=limit, now=now)
+        )
 
     def update(self, job_id: str, change: JobChange) -> Job:
         from flam_store.sqlite import changing
