@@ -287,8 +287,8 @@ class Store(StoreReader, Protocol):
     def retry(self, job_id: str) -> Job:
         """Make a dead, cancelled or completed job pending with 0 attempts; a failed one due.
 
-        What waits for it, and has not been started, is blocked until it is completed (or, as
-        its ``after_policy`` is, has ended) again.
+        What waits for it, and is pending, is blocked until it is completed (or, as its
+        ``after_policy`` is, has ended) again.
         JobNotFound; WrongState; KeyTaken.
         """
 
