@@ -42,7 +42,9 @@ def test_run_shows_the_output_and_exits_as_the_job_did(
 
 def test_run_exits_with_1_where_there_is_no_exit_code(flam: Flam) -> None:
     flam.start(1)
-    assert flam.ctl("run", "--max-retries", "0", "--", "/nowhere/nothing").returncode == 1
+    hopeless = flam.ctl("run", "--max-retries", "0", "--", "/nowhere/nothing")
+    assert (hopeless.returncode, hopeless.stdout) == (1, "")
+    assert "not started: No such file or directory: /nowhere/nothing" in hopeless.stderr
     runner = started(flam, "run", "--id", "a", "--", "sleep", "1000")
     until(lambda: flam.ctl("show", "a").returncode == 0 and flam.state("a") == "processing", "run")
     flam.ok("cancel", "a")

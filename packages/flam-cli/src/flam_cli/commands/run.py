@@ -98,6 +98,8 @@ def run(
         attempts = store.attempts(finished.id)
     if call.json:
         machine.document(shapes.job_with_history(finished, attempts))
+    elif finished.state is State.DEAD and finished.exit_code is None and finished.error:
+        human.complain(f"{finished.id}: {finished.error}")
     raise typer.Exit(_code(finished, attempts[-1] if attempts else None))
 
 
