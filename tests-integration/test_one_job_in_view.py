@@ -24,20 +24,22 @@ def started(flam: Flam, *words: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(
-    ("options", "script", "code", "out"),
+    ("options", "script", "code", "out", "why"),
     [
-        ((), "echo hello; exit 0", 0, "hello\n"),
-        (("--max-retries", "0"), "echo no; exit 3", 3, "no\n"),
-        (("--max-retries", "0"), "kill -KILL $$", 137, ""),
-        (("--max-retries", "0", "--timeout", "100ms"), "echo a; sleep 100", 124, "a\n"),
+        ((), "echo hello; exit 0", 0, "hello\n", ""),
+        (("--max-retries", "0"), "echo no; exit 3", 3, "no\n", ""),
+        (("--max-retries", "0"), "kill -KILL $$", 137, "", "ended by SIGKILL"),
+        (("--max-retries", "0", "--timeout", "100ms"), "echo a; sleep 100", 124, "a\n",
+         "timed out after 100ms"),
     ],
-)
+)  # fmt: skip
 def test_run_shows_the_output_and_exits_as_the_job_did(
-    flam: Flam, options: tuple[str, ...], script: str, code: int, out: str
+    flam: Flam, options: tuple[str, ...], script: str, code: int, out: str, why: str
 ) -> None:
     flam.start(1)
-    done = flam.ctl("run", *options, "--", "sh", "-c", script)
-    assert (done.returncode, done.stdout, done.stderr) == (code, out, "")
+    done = flam.ctl("run", "--id", "j", *options, "--", "sh", "-c", script)
+    told = f"queuectl: j: {why}\n" if why else ""
+    assert (done.returncode, done.stdout, done.stderr) == (code, out, told)
 
 
 def test_run_exits_with_1_where_there_is_no_exit_code(flam: Flam) -> None:
