@@ -29,11 +29,12 @@ def started(flam: Flam, *words: str) -> subprocess.Popen[str]:
         ((), "echo hello; exit 0", 0, "hello\n", ""),
         (("--max-retries", "0"), "echo no; exit 3", 3, "no\n", ""),
         (("--max-retries", "0"), "kill -KILL $$", 137, "", "ended by SIGKILL"),
+        (("--max-retries", "0"), "kill -40 $$", 168, "", "ended by SIG40"),
         (("--max-retries", "0", "--timeout", "100ms"), "echo a; sleep 100", 124, "a\n",
          "timed out after 100ms"),
     ],
 )  # fmt: skip
-def test_run_shows_the_output_and_exits_as_the_job_did(
+def test_run_shows_the_output_and_exits_as_the_job_did(  # noqa: PLR0917, a row of the table
     flam: Flam, options: tuple[str, ...], script: str, code: int, out: str, why: str
 ) -> None:
     flam.start(1)
