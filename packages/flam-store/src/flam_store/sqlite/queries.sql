@@ -344,8 +344,14 @@ INSERT INTO ticks (schedule, tick_at, seq, job_id, skipped) VALUES (:name, :at, 
 ON CONFLICT (schedule, tick_at) DO NOTHING;
 
 -- name: forget_old_ticks
-DELETE FROM ticks WHERE schedule = :name AND tick_at <= (
-    SELECT tick_at FROM ticks WHERE schedule = :name ORDER BY tick_at DESC LIMIT 1 OFFSET :kept);
+DELETE FROM ticks
+WHERE schedule = :name
+  AND tick_at <= (SELECT tick_at FROM ticks WHERE schedule = :name ORDER BY tick_at DESC LIMIT 1 OFFSET :kept)
+  AND NOT (
+    tick_at > coalesce(
+        (SELECT tick_at FROM ticks WHERE schedule = :name ORDER BY tick_at DESC LIMIT 1 OFFSET 2 * :kept), -1e19)
+    AND EXISTS (SELECT 1 FROM schedules WHERE name = :name AND overlap = 'skip')
+    AND EXISTS (SELECT 1 FROM jobs WHERE seq = ticks.seq AND state NOT IN ('completed', 'dead', 'cancelled')));
 
 -- name: ticks_of
 SELECT ticks.tick_at, ticks.job_id, jobs.state, ticks.skipped
