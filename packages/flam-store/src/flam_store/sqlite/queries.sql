@@ -13,6 +13,15 @@ INSERT INTO jobs (seq, id, state, ready, queue, priority, created_at, updated_at
                   unique_key, command, options, attempts, attempt)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: lengthen_import
+UPDATE imports SET last_seq = :last, latest_at = max(latest_at, :latest) WHERE last_seq = :first - 1;
+
+-- name: note_import
+INSERT INTO imports (first_seq, last_seq, latest_at) VALUES (:first, :last, :latest);
+
+-- name: imports
+SELECT first_seq, last_seq, latest_at FROM imports ORDER BY first_seq;
+
 -- name: import_attempt
 INSERT INTO attempts (seq, attempt, state, worker, due_at, started_at, finished_at, exit_code, signal,
                       cause, error, cancel_requested_at, cancel_requested_by)
