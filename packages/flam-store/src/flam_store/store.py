@@ -326,7 +326,7 @@ class Store(StoreReader, Protocol):
 
         A look at some thousand jobs beyond the ``seq`` ``after``, of which up to ``limit`` are
         deleted as ``purge`` does. ``Expired.after`` is where to go on, None at the end of the
-        jobs that are old enough; however many are younger, they cost nothing.
+        jobs in that state; ``Expired.young`` tells that there is little hope of more.
         ValueError for a state that is not finished.
         """
 
