@@ -76,7 +76,7 @@ def test_what_is_due_is_found_by_its_index(db: sqlite3.Connection, name: str) ->
         ("past_of", "PRIMARY KEY (seq=?)"),
         ("gone_of", "PRIMARY KEY (child=?)"),
         ("stored_ids", "sqlite_autoindex_jobs_1 (id=?)"),
-        ("purgeable", "jobs_by_state (state=?)"),
+        ("purgeable", "INTEGER PRIMARY KEY (rowid=?)"),
         ("ended_after", "jobs_by_state (state=? AND seq>?)"),
         ("attempt_of", "PRIMARY KEY (seq=? AND attempt=?)"),
         ("old_minutes", "PRIMARY KEY (span_ms=? AND start_at<?)"),

@@ -335,11 +335,17 @@ class SqliteStore:
         )
 
     def purge(
-        self, which: JobFilter, *, older_than: timedelta = timedelta(0), limit: int = 500
+        self,
+        which: JobFilter,
+        *,
+        older_than: timedelta = timedelta(0),
+        after: int = 0,
+        limit: int = 500,
     ) -> tuple[int, ...]:
-        return self._session.write(
-            lambda db: finished.purge(db, which, older_than, limit, self._clock())
-        )
+        from flam_store.sqlite.purging import Portion, purge
+
+        portion = Portion(which=which, older_than=older_than, after=after, limit=limit)
+        return purge(self._session, portion, self._clock())
 
     def expire(
         self, state: State, *, older_than: timedelta, after: int = 0, limit: int = 500

@@ -71,6 +71,14 @@ def page(
     )
 
 
+def numbers(db: sqlite3.Connection, which: JobFilter, *, after: int, limit: int) -> list[int]:
+    """The next numbers, the oldest first, of the index that has fewest besides all that match."""
+    look = _Look(db, which, Order.OLDEST, at_first=limit)
+    reach = {"low": after + 1, "high": _LAST}
+    walks = [look.walked(kind, {**reach, **bound}) for kind, bound in _sources(db, which)]
+    return list(islice(merge(*walks), limit))
+
+
 def _reach(
     db: sqlite3.Connection, which: JobFilter, order: Order, after: str | None
 ) -> dict[str, int]:

@@ -473,13 +473,13 @@ ORDER BY seq LIMIT :limit;
 
 -- name: purgeable
 SELECT seq FROM jobs
-WHERE state = :state AND updated_at <= :until AND (:queue IS NULL OR queue = :queue)
+WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state IN (SELECT value FROM json_each(:states))
+  AND updated_at <= :until AND (:queue IS NULL OR queue = :queue)
   AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
       SELECT 1 FROM labels WHERE labels.seq = jobs.seq AND key = want.key AND labels.value = want.value))
   AND (state = 'completed' OR NOT EXISTS (
       SELECT 1 FROM dependencies JOIN jobs AS child ON child.seq = dependencies.child
-      WHERE dependencies.parent = jobs.seq AND NOT any_end AND child.state = 'blocked'))
-ORDER BY seq LIMIT :limit;
+      WHERE dependencies.parent = jobs.seq AND NOT any_end AND child.state = 'blocked'));
 
 -- name: ended_after
 SELECT seq, created_at, updated_at <= :until AND (state = 'completed' OR NOT EXISTS (
