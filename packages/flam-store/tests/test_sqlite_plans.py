@@ -71,8 +71,6 @@ def test_what_is_due_is_found_by_its_index(db: sqlite3.Connection, name: str) ->
         ("jobs_matching", "INTEGER PRIMARY KEY (rowid=?)"),
         ("last_ended", "INDEX attempts_by_end (finished_at>?)"),
         ("totals", "PRIMARY KEY (span_ms=?)"),
-        ("last_of_oldest", "CO-ROUTINE"),
-        ("jobs_oldest", "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
         ("past_of", "PRIMARY KEY (seq=?)"),
         ("gone_of", "PRIMARY KEY (child=?)"),
         ("stored_ids", "sqlite_autoindex_jobs_1 (id=?)"),

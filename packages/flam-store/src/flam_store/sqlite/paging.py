@@ -79,6 +79,12 @@ def numbers(db: sqlite3.Connection, which: JobFilter, *, after: int, limit: int)
     return list(islice(merge(*walks), limit))
 
 
+def matching(db: sqlite3.Connection, which: JobFilter, seqs: list[int]) -> list[rows.Row]:
+    """The rows of those of these jobs that the filter lets through, the oldest first."""
+    look = _Look(db, which, Order.OLDEST, at_first=len(seqs))
+    return list(look.matching(iter(seqs)))
+
+
 def _reach(
     db: sqlite3.Connection, which: JobFilter, order: Order, after: str | None
 ) -> dict[str, int]:

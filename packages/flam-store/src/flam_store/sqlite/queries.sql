@@ -176,17 +176,6 @@ WHERE seq IN (SELECT value FROM json_each(:seqs))
   AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
       SELECT 1 FROM labels WHERE labels.seq = job_rows.seq AND key = want.key AND labels.value = want.value));
 
--- name: last_of_oldest
-SELECT max(seq) FROM (SELECT seq FROM jobs WHERE seq > :after AND seq <= :last ORDER BY seq LIMIT :limit);
-
--- name: jobs_oldest
-SELECT * FROM job_rows
-WHERE seq > :after AND seq <= :until AND (:queue IS NULL OR queue = :queue)
-  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
-  AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
-      SELECT 1 FROM labels WHERE labels.seq = job_rows.seq AND key = want.key AND labels.value = want.value))
-ORDER BY seq;
-
 -- name: promote_due
 UPDATE jobs SET ready = 1
 WHERE seq IN (SELECT seq FROM jobs WHERE ready = 0 AND run_at <= :now ORDER BY run_at LIMIT :limit);

@@ -10,7 +10,7 @@ import pytest
 from flam_store.errors import IdTaken, KeyTaken, SpecError
 from flam_store.finding import Level
 from flam_store.job import JobFilter, Order
-from flam_store.outcome import Dead
+from flam_store.outcome import Completed, Dead
 from flam_store.portable import Record
 from flam_store.state import AttemptState, State
 from flam_store.store import Store
@@ -57,6 +57,21 @@ class Moving(Suite):
         assert [each.id for each in came] == [each.id for each in records]
         everything(store)
         assert Level.FAIL not in {finding.level for finding in store.examine()}
+
+    def test_an_export_has_what_a_list_by_the_same_filter_shows(self, store: Store) -> None:
+        store.enqueue(spec("fine"))
+        claim = claimed(store)
+        ended(store, claim, Completed())
+        stored_in(store, State.DEAD, "failed", command="say STRASSE")
+        stored_in(store, State.PENDING, "sharp", command="say stra\u00dfe")
+        for which in (
+            JobFilter(failed_with=1),
+            JobFilter(failed_with=0),
+            JobFilter(command="Strasse"),
+            JobFilter(command="STRA\u00dfE"),
+        ):
+            shown = store.jobs(which, order=Order.OLDEST).jobs
+            assert [each.id for each in store.export(which)] == [job.id for job in shown]
 
     def test_since_finds_what_was_stored_before_and_after_jobs_of_long_ago_came(
         self, store: Store, clock: FakeClock
