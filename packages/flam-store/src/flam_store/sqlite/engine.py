@@ -99,7 +99,7 @@ class SqliteStore:
     def standing(self, job_id: str) -> Standing:
         from flam_store.sqlite.standing import standing
 
-        return self._session.read(lambda db: standing(db, job_id, self._clock()))
+        return self._session.read(lambda db: standing(db, job_id, self._config, self._clock()))
 
     def newest_started(self) -> Job | None:
         return self._session.read(reading.newest_started)
