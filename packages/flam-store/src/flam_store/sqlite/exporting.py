@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from flam_store.copies import Progress
 from flam_store.errors import SpecError, StoreError
 from flam_store.job import JobFilter
-from flam_store.portable import Record, is_wanted, past, record_of
-from flam_store.sqlite import rows
+from flam_store.portable import Record, past, record_of
+from flam_store.sqlite import paging, rows
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.session import Session
 
@@ -36,27 +36,15 @@ def _page(
     db: sqlite3.Connection, which: JobFilter, after: int, last: int
 ) -> tuple[list[Record], int | None]:
     """What is wanted of the next jobs, and the number of the last one looked at, if any."""
-    bounds = {"after": after, "last": last, "limit": _PAGE}
-    ((until,),) = db.execute(SQL["last_of_oldest"], bounds).fetchall()
-    if until is None:
+    seqs = [seq for seq in paging.numbers(db, which, after=after, limit=_PAGE) if seq <= last]
+    if not seqs:
         return [], None
-    asked = {
-        "after": after,
-        "until": until,
-        "queue": which.queue,
-        "states": rows.packed_names([state.value for state in which.states] or None),
-        "labels": rows.packed(dict(which.labels)),
-    }
-    found = db.execute(SQL["jobs_oldest"], asked).fetchall()
-    records = (_record(db, row, which) for row in found)
-    return [record for record in records if record is not None], until
+    return [_record(db, row) for row in paging.matching(db, which, seqs)], seqs[-1]
 
 
-def _record(db: sqlite3.Connection, row: rows.Row, which: JobFilter) -> Record | None:
+def _record(db: sqlite3.Connection, row: rows.Row) -> Record:
     try:
         job = rows.job(row)
-        if not is_wanted(job, which):
-            return None
         history = [
             past(rows.attempt(kept[:11]), **rows.kept_of_attempt(kept[11:]))
             for kept in db.execute(SQL["past_of"], (job.seq,)).fetchall()
