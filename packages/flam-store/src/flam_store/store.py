@@ -79,7 +79,7 @@ class StoreReader(Protocol):
         """How attempts ended since then (aware), and what they took; of one queue or of all.
 
         Bounded: of all queues, the newest 100,000 ends are looked at, and the answer says when
-        there were more. Jobs that were deleted have no attempts.
+        there were more. Jobs that were deleted have no attempts. SpecError for another ``by``.
         """
 
     def totals(self) -> tuple[Total, ...]:
