@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,3 +132,25 @@ def test_a_torn_file_imports_nothing(exported: Path, other: Run, tmp_path: Path)
         assert (refused.code, refused.err.count("\n")) == (2, 1)
         assert refused.err.startswith("queuectl: line ")
     assert not (tmp_path / "other").exists()
+
+
+def test_what_is_checked_lies_beside_the_queue_and_has_no_name(
+    exported: Path, process: Callable[..., Any], home: Home, tmp_path: Path
+) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    (tmp_path / "tmp").mkdir()
+    before = os.listdir(home.path)
+    there = {"home": home.path, "not yet": tmp_path}
+    for name, folder in there.items():
+        data = {"FLAM_HOME": str(folder if name == "home" else folder / "none" / "yet")}
+        done = process(
+            "import", str(exported), preexec_fn=limited,
+            env={**data, "TMPDIR": str(tmp_path / "tmp")},
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (5, b"")
+        assert done.stderr.decode() == f"queuectl: {folder} cannot be written: File too large.\n"
+    assert os.listdir(tmp_path / "tmp") == []
+    assert os.listdir(home.path) == before
+    assert not (tmp_path / "none").exists()

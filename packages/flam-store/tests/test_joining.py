@@ -37,6 +37,7 @@ from flam_store import (
 from flam_store.errors import StoreForeign, StoreNewer, UnsafeError
 from flam_store.finding import Level
 from flam_store.sqlite import joining
+from flam_store.sqlite.gate import Gate
 from flam_store.testing.clock import FakeClock
 from flam_store.testing.given import spec
 
@@ -153,6 +154,9 @@ def test_of_the_ways_of_autocommit_only_the_one_that_never_commits_is_refused(
     with closing(sqlite3.connect(queue, **ways)) as db, transaction(db) as joined:
         joined.enqueue(spec("a"))
     assert ids(store) == ["there", "a"]
+    with closing(sqlite3.connect(queue, **ways)) as db:
+        with pytest.raises(StoreMisused, match="BEGIN IMMEDIATE"):
+            enqueue_in(db, spec("b"))
     ways = {"autocommit": False}
     with (
         closing(sqlite3.connect(queue, **ways)) as db,
@@ -476,3 +480,86 @@ def test_what_is_no_queue_takes_no_job(tmp_path: Path) -> None:
             enqueue_in(db, spec("j"))
     with closing(sqlite3.connect(":memory:")) as db, pytest.raises(StoreMisused):
         enqueue_in(db, spec("j"))
+
+
+@pytest.mark.parametrize(
+    ("refused", "error"),
+    [
+        (JobSpec(command="x", id="there"), IdTaken),
+        (JobSpec(command="x", unique_key="k"), KeyTaken),
+        (JobSpec(command="x", after=("nobody",)), SpecError),
+    ],
+    ids=["id", "key", "parent"],
+)
+def test_a_refused_job_leaves_no_transaction_open_that_its_call_began(
+    queue: Path, refused: JobSpec, error: type
+) -> None:
+    with closing(sqlite3.connect(queue)) as db:
+        for began in (False, True):
+            if began:
+                place_order(db, "mine")
+            with pytest.raises(error):
+                enqueue_in(db, refused)
+            assert db.in_transaction is began
+        db.commit()
+    assert orders(queue) == ["mine"]
+
+
+@pytest.mark.parametrize("statement", ["synchronous = NORMAL", "user_version = 1"])
+def test_a_refused_connection_is_left_in_no_transaction(queue: Path, statement: str) -> None:
+    with closing(sqlite3.connect(queue)) as db:
+        db.execute(f"PRAGMA {statement}")
+        with pytest.raises(StoreMisused):
+            enqueue_in(db, spec("j"))
+        assert not db.in_transaction
+
+
+def test_a_transaction_that_read_before_another_wrote_is_told_how_to_begin(
+    db: sqlite3.Connection, store: Store
+) -> None:
+    db.execute("BEGIN")
+    db.execute("SELECT * FROM orders").fetchall()
+    store.enqueue(spec("meanwhile"))
+    with pytest.raises(StoreMisused, match="BEGIN IMMEDIATE"):
+        enqueue_in(db, spec("j"))
+    db.execute("ROLLBACK")
+    db.execute("BEGIN IMMEDIATE")
+    enqueue_in(db, spec("j"))
+    db.execute("COMMIT")
+    assert ids(store) == ["there", "meanwhile", "j"]
+
+
+@pytest.mark.parametrize("begins", ["Flam", "the caller"])
+def test_what_is_enqueued_while_no_pool_runs_is_checkpointed_now_and_then(
+    queue: Path, store: Store, monkeypatch: pytest.MonkeyPatch, begins: str
+) -> None:
+    monkeypatch.setattr(joining, "CHANGES_A_CHECKPOINT", 200)
+    log = queue.with_name("queue.db-wal")
+    sizes = []
+    with closing(sqlite3.connect(queue)) as db:
+        for n in range(200):
+            if begins == "the caller" and n % 50:  # else there is never a moment for it
+                db.execute("BEGIN IMMEDIATE")
+            enqueue_in(db, spec(f"j{n}"))
+            db.commit()
+            sizes.append(log.stat().st_size)
+    assert sizes[100] == sizes[-1]
+
+
+def test_no_checkpoint_is_made_beside_one_who_holds_the_gate(
+    queue: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "CHANGES_A_CHECKPOINT", 0)
+    log = queue.with_name("queue.db-wal")
+    with closing(sqlite3.connect(queue)) as db, closing(Gate(str(queue))) as gate:
+
+        def grown(name: str) -> int:
+            before = log.stat().st_size
+            for n in range(50):
+                enqueue_in(db, spec(f"{name}{n}"))
+                db.commit()
+            return log.stat().st_size - before
+
+        with gate.held(0):
+            assert grown("held") > 0
+        assert grown("free") == 0

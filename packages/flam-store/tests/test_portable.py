@@ -125,6 +125,18 @@ def test_what_is_no_whole_export_is_refused(content: list[bytes], told: str) -> 
     assert str(refused.value).startswith(told)
 
 
+@pytest.mark.parametrize("name", ["on_success", "on_failure", "on_dead"])
+def test_a_line_cannot_make_a_hook_of_a_hook(line: bytes, name: str) -> None:
+    value = json.loads(line)
+    value["spec"]["env"] = {"FLAM_HOOK": "on_dead"}
+    for hook in ("on_success", "on_failure", "on_dead"):
+        value["spec"].pop(hook, None)
+    assert len(list(parse_records(file(json.dumps(value).encode() + b"\n")))) == 1
+    value["spec"][name] = "echo again"
+    with pytest.raises(SpecError, match=f"spec.{name}: .*hook"):
+        list(parse_records(file(json.dumps(value).encode() + b"\n")))
+
+
 def test_blank_lines_after_the_end_are_nothing() -> None:
     assert list(parse_records([*file(), b"\n", b" \n"])) == []
 

@@ -31,6 +31,12 @@ def test_every_public_name_is_there() -> None:
         assert hasattr(flam_store, name)
 
 
+def test_what_the_verbs_take_and_what_they_raise_is_public() -> None:
+    names = {"By", "JobChange", "Order", "ScheduleNotFound", "ScheduleSpec", "ScheduleTaken",
+             "Selection", "Sweep", "UnsafeError"}  # fmt: skip
+    assert names <= {*flam_store.__all__}
+
+
 def loaded_by(statement: str) -> set[str]:
     code = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
     done = subprocess.run(
@@ -46,7 +52,8 @@ def loaded_by(statement: str) -> set[str]:
 def test_an_import_loads_nothing_that_it_does_not_need(statement: str) -> None:
     heavy = {"cattrs", "platformdirs", "pytest", "hypothesis", "difflib", "asyncio", "logging",
              "subprocess", "importlib.metadata", "uuid", "psutil", "typer", "cronsim",
-             "zoneinfo", "flam_store.schedule"}  # fmt: skip
+             "zoneinfo", "flam_store.schedule", "flam_store.change", "flam_store.measures",
+             "flam_store.selection"}  # fmt: skip
     assert not heavy & loaded_by(statement)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -113,6 +113,8 @@ def test_an_instant_is_iso_8601_in_utc_with_six_decimals(at: datetime, text: str
     assert shapes.instant(at) == text
     assert datetime.fromisoformat(text) == at
     assert shapes.instant(None) is None
+    elsewhere = timezone(timedelta(hours=2 if at.year < 2000 else -2))
+    assert shapes.instant(at.astimezone(elsewhere)) == text
 
 
 def test_a_job_of_the_first_and_of_the_last_year_can_be_stored_and_shown(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 from forking import Children, Signpost
 
-from flam_store import JobSpec, Store, open_store
+from flam_store import JobSpec, State, Store, StoreError, StoreReader, open_store
 from flam_store.errors import SpecError
 from flam_store.finding import Level
 from flam_store.job import JobFilter
+from flam_store.measures import By
 from flam_store.opening import looking_at
 from flam_store.schedule import Overlap
 from flam_store.sqlite.schema import APPLICATION_ID, KNOWN, migrations, statements
@@ -231,6 +233,26 @@ def test_a_database_of_schema_1_is_migrated_with_its_jobs_whole(path: Path) -> N
     with opened(path):
         pass
     is_as_new(path, before)
+
+
+def test_what_only_looks_says_what_an_older_schema_lacks(path: Path) -> None:
+    schema_1(path)
+    lacking: list[Callable[[StoreReader], object]] = [
+        lambda look: look.schedule("s"),
+        lambda look: look.ticks("s"),
+        lambda look: look.relatives("child"),
+        lambda look: look.standing("child"),
+        lambda look: look.last_ended(limit=1),
+        lambda look: look.statistics(by=By.QUEUE, since=FakeClock().now),
+        lambda look: list(look.export(JobFilter(states=(State.BLOCKED,)))),
+    ]
+    with looking_at(f"sqlite:///{path}", clock=FakeClock()) as look:
+        for verb in lacking:
+            with pytest.raises(StoreError, match=r"is at schema 1, .* for writing once"):
+                verb(look)
+        assert look.workers() == ()
+        assert look.job("child").state is State.BLOCKED
+        assert look.overview().counts[State.DEAD] == 1
 
 
 def test_eight_processes_migrate_a_database_at_once(path: Path, children: Children) -> None:

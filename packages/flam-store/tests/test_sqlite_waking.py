@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sqlite3
 from contextlib import closing, suppress
 from datetime import timedelta
@@ -50,6 +51,20 @@ def test_an_enqueue_wakes_every_process_that_waits(path: Path, children: Childre
         store.enqueue(spec("j"))
         assert [child.answer() for child in waiters] == [Woke.CHANGED] * 3
     assert bells(path) == []
+
+
+def test_a_queue_that_is_kept_nowhere_rings_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (
+        closing(ringing.Bell("memory-bells", "b")) as bell,
+        open_store(f"sqlite:///{tmp_path}/none.db", create=False) as store,
+    ):
+        store.enqueue_many([spec("p"), spec("child", after=("p",))])
+        ended(store, claimed(store), OUTCOMES["completed"])
+        assert store.job("child").state is State.PENDING
+        assert select.select([bell], [], [], 0) == ([], [], [])
 
 
 @pytest.mark.parametrize("verb", ["enqueue_many", "request_stop", "retry", "update"])

@@ -6,14 +6,11 @@ first, into a spool that has no name, and only then stored in one step.
 
 from __future__ import annotations
 
-import errno
-import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO, BinaryIO
 
 import attrs
@@ -23,14 +20,12 @@ from flam_cli.filling import Fill
 from flam_cli.options import Call
 from flam_cli.place import made
 from flam_cli.render.progress import counted
-from flam_store.errors import SpecError, StoreError, StoreFull
+from flam_cli.spool import BATCH, Batches, nameless, translated
+from flam_store.errors import SpecError
 from flam_store.job import JobSpec
 from flam_store.names import new_id
 from flam_store.spec import MAX_SPEC_BYTES, parse_spec
 from flam_store.store import Store
-
-_BATCH = 500
-
 
 Storing = Callable[[Store, Iterable[JobSpec]], Mapping[int, str]]
 """Stores specs, and tells by place (from 0) which ids stand in for those that were there."""
@@ -53,7 +48,7 @@ def enqueue_file(call: Call, name: str, fill: Fill, storing: Storing) -> None:
     with _source(name) as source, _spool(place.home.path) as spool:
         _read(source, spool, fill)
         with place.store() as store, counted("Storing: {done:,} jobs, {rate:,} a second") as tell:
-            held = storing(store, _told(spool.specs(), tell))
+            held = storing(store, _told(spool.batches.all(), tell))
         with answering("All jobs of the file are"):
             spool.print_ids(_JSON if call.json else _LINES, held)
 
@@ -74,26 +69,16 @@ _JSON = _Layout(first=b'["', between=b'",\n"', last=b'"]\n', empty=b"[]\n")
 
 @attrs.frozen
 class _Spool:
-    """Checked specs in batches, and their ids a line each, in files that end with this process."""
+    """Checked specs in batches, and their ids a line each."""
 
-    folder: Path
-    batches: IO[bytes]
+    batches: Batches[JobSpec]
     ids: IO[bytes]
 
     def add(self, specs: list[JobSpec]) -> None:
-        with _translated(self.folder):
-            pickle.dump(specs, self.batches, protocol=5)
+        self.batches.add(specs)
+        with translated(self.batches.folder):
             self.ids.write("".join(f"{spec.id}\n" for spec in specs).encode())
-            self.batches.flush()
             self.ids.flush()
-
-    def specs(self) -> Iterator[JobSpec]:
-        """What was added, in its order."""
-        end = self.batches.tell()
-        self.batches.seek(0)
-        while self.batches.tell() < end:
-            # Nobody else can reach the file: it has mode 0600 and no name.
-            yield from pickle.load(self.batches)  # noqa: S301
 
     def print_ids(self, layout: _Layout, instead: Mapping[int, str]) -> None:
         """Those that were added, or at their place (from 0) what stands ``instead``."""
@@ -102,7 +87,7 @@ class _Spool:
         mark = layout.first
         ids = (instead[place].encode() if place in instead else line[:-1]
                for place, line in enumerate(self.ids))  # fmt: skip
-        while chunk := list(islice(ids, _BATCH)):
+        while chunk := list(islice(ids, BATCH)):
             out.write(mark + layout.between.join(chunk))
             mark = layout.between
         out.write(layout.empty if mark == layout.first else layout.last)
@@ -111,28 +96,8 @@ class _Spool:
 
 @contextmanager
 def _spool(folder: Path) -> Iterator[_Spool]:
-    opened = ExitStack()
-    try:
-        with _translated(folder):
-            spool = _Spool(folder, *(opened.enter_context(_nameless(folder)) for _ in range(2)))
-        yield spool
-    finally:
-        with suppress(OSError):  # what could not be written then has been told
-            opened.close()
-
-
-def _nameless(folder: Path) -> IO[bytes]:
-    return TemporaryFile(dir=folder)
-
-
-@contextmanager
-def _translated(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise StoreFull(str(folder)) from error
-        raise StoreError(str(folder), f"cannot be written: {error.strerror}.") from error
+    with nameless(folder) as batches, nameless(folder) as ids:
+        yield _Spool(Batches(folder, batches), ids)
 
 
 @contextmanager
@@ -156,7 +121,7 @@ def _read(source: BinaryIO, spool: _Spool, fill: Fill) -> None:
     specs = _parsed(source, fill)
     read = 0
     with counted("Reading: {done:,} lines, {rate:,} a second") as tell:
-        while batch := list(islice(specs, _BATCH)):
+        while batch := list(islice(specs, BATCH)):
             spool.add(batch)
             read += len(batch)
             tell(read)
@@ -164,7 +129,7 @@ def _read(source: BinaryIO, spool: _Spool, fill: Fill) -> None:
 
 def _told(specs: Iterator[JobSpec], tell: Callable[[int], None]) -> Iterator[JobSpec]:
     for number, spec in enumerate(specs):
-        if number % _BATCH == 0:
+        if number % BATCH == 0:
             tell(number)
         yield spec
 

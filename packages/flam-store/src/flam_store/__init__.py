@@ -23,15 +23,18 @@ from flam_store.errors import (
     NotFinished,
     NotFound,
     QueueNotFound,
+    ScheduleNotFound,
+    ScheduleTaken,
     SpecError,
     StoreBusy,
     StoreError,
     StoreFull,
     StoreLost,
     StoreMisused,
+    UnsafeError,
     WrongState,
 )
-from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Page
+from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Order, Page
 from flam_store.opening import open_store
 from flam_store.outcome import Cancelled, Completed, Dead, Failure, Outcome, Released, Result, Retry
 from flam_store.state import FINISHED, AttemptState, State
@@ -39,7 +42,11 @@ from flam_store.store import Store, StoreReader
 from flam_store.worker import Orders, ProcessId, Registration, Role, Stop, Turn, Woke
 
 if TYPE_CHECKING:
+    from flam_store.change import JobChange
     from flam_store.joining import enqueue_in, transaction
+    from flam_store.measures import By
+    from flam_store.schedule import ScheduleSpec
+    from flam_store.selection import Selection, Sweep
     from flam_store.waiting import wait_until_finished
 
 __version__ = "0.1.0"
@@ -48,6 +55,7 @@ __all__ = [
     "FINISHED",
     "Attempt",
     "AttemptState",
+    "By",
     "Cancelled",
     "Claim",
     "Completed",
@@ -58,12 +66,14 @@ __all__ = [
     "FlamError",
     "IdTaken",
     "Job",
+    "JobChange",
     "JobFilter",
     "JobNotFound",
     "JobSpec",
     "KeyTaken",
     "NotFinished",
     "NotFound",
+    "Order",
     "Orders",
     "Outcome",
     "Page",
@@ -74,6 +84,10 @@ __all__ = [
     "Result",
     "Retry",
     "Role",
+    "ScheduleNotFound",
+    "ScheduleSpec",
+    "ScheduleTaken",
+    "Selection",
     "SpecError",
     "State",
     "Stop",
@@ -84,7 +98,9 @@ __all__ = [
     "StoreLost",
     "StoreMisused",
     "StoreReader",
+    "Sweep",
     "Turn",
+    "UnsafeError",
     "Woke",
     "WrongState",
     "enqueue_in",
@@ -94,6 +110,11 @@ __all__ = [
 ]
 
 _LATER = {
+    "By": "flam_store.measures",
+    "JobChange": "flam_store.change",
+    "ScheduleSpec": "flam_store.schedule",
+    "Selection": "flam_store.selection",
+    "Sweep": "flam_store.selection",
     "enqueue_in": "flam_store.joining",
     "transaction": "flam_store.joining",
     "wait_until_finished": "flam_store.waiting",

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from flam_store import rules, shapes
+from flam_store.errors import SpecError
 from flam_store.job import Attempt, Job, JobSpec
 from flam_store.state import State
 from flam_store.text import one_line
@@ -30,9 +31,18 @@ _LONGEST_TEXT = 1_000
 
 @attrs.frozen(kw_only=True)
 class HookSpec(JobSpec):
-    """The spec of a hook's job, whose ``env`` may name what no producer's may."""
+    """The spec of a hook's job, whose ``env`` may name what no producer's may.
+
+    It has no hooks, which would have hooks without end.
+    """
 
     env: Mapping[str, str] = attrs.field(factory=dict, validator=rules.hook_env, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        for name in ("on_success", "on_failure", "on_dead"):
+            if getattr(self, name) is not None:
+                raise SpecError("a hook's job has no hooks; leave it out", field=name)
 
 
 def spec_kind(env: object) -> type[JobSpec]:

@@ -75,14 +75,20 @@ def enqueue_in(
     caller's tables lie in the queue's file. Where sqlite3 begins transactions by itself (its
     default), it has begun one by the end of this call; with ``isolation_level=None`` the caller
     has said ``BEGIN IMMEDIATE`` before. ``wal_autocheckpoint=0`` is set on the connection. A
-    refused job leaves the transaction as it was.
+    refused job leaves the transaction as it was, and ends one that this call began.
+
+    Only Flam moves the WAL into the database, and never within the caller's transaction. A pool
+    does, and so does this call where it comes first and begins the transaction. A program that
+    always begins its own, beside no pool, calls ``Store.tidy`` now and then: the WAL grows until
+    then, or until the last connection closes.
 
     ``transaction`` does more: it holds the gate and wakes the workers, who otherwise look within
     half a second. With an SQLite that has the WAL-reset fault (``queuectl doctor`` tells) use that
     one, as here a checkpoint may run beside the caller's commit.
 
-    IdTaken; KeyTaken; SpecError; StoreMisused outside of a transaction, or where the connection's
-    ``synchronous`` is less than FULL; otherwise as ``transaction``.
+    IdTaken; KeyTaken; SpecError; StoreMisused outside of a transaction, in one that has read
+    before another wrote, or where the connection's ``synchronous`` is less than FULL; otherwise
+    as ``transaction``.
 
     >>> import sqlite3, tempfile
     >>> from flam_store import JobSpec, enqueue_in, open_store
@@ -101,4 +107,4 @@ def enqueue_in(
     """
     from flam_store.sqlite import joining
 
-    return joining.within(connection, config or Config(), clock).enqueue(spec)
+    return joining.enqueue(connection, spec, config or Config(), clock)

@@ -58,7 +58,8 @@ def open_store(
 def looking_at(url: str, *, clock: Clock = system_clock) -> Iterator[StoreReader]:
     """The store at ``url`` for looking only: nothing is made, migrated or written.
 
-    A missing one is an empty queue. Errors as :func:`open_store`.
+    A missing one is an empty queue. Of one at an older schema is told what it has; StoreError for
+    what came later. Other errors as :func:`open_store`.
     """
     _check_engine(url)
     from flam_store.sqlite.engine import SqliteStore

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flam_store.job import Attempt, Job, JobSpec, given
@@ -24,8 +24,10 @@ Shape = dict[str, Any]
 
 def instant(at: datetime | None) -> str | None:
     """ISO 8601 in UTC with six decimals, ending in Z."""
+    if at is None:
+        return None
     # strftime leaves out the leading zeros of an early year.
-    return None if at is None else f"{at.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def job(value: Job) -> Shape:

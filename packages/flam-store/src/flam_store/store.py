@@ -79,7 +79,7 @@ class StoreReader(Protocol):
         """How attempts ended since then (aware), and what they took; of one queue or of all.
 
         Bounded: of all queues, the newest 100,000 ends are looked at, and the answer says when
-        there were more. Jobs that were deleted have no attempts.
+        there were more. Jobs that were deleted have no attempts. SpecError for another ``by``.
         """
 
     def totals(self) -> tuple[Total, ...]:
@@ -120,6 +120,8 @@ class StoreReader(Protocol):
         Of the jobs that are stored at the first step each is given once, as it is when its page
         of 500 is read, and not at all when it has been deleted by then. Pages are read as
         they are asked for, and nothing is held between them; ``backup`` has one moment of all.
+        A parent that ``which`` leaves out, and that came to the end that its child waits for, is
+        left out of the child's ``after``, as if it had been purged.
         ``progress`` is told numbers (``seq``). StoreError for a job that cannot be read.
         """
 
@@ -181,7 +183,8 @@ class Store(StoreReader, Protocol):
         a spool.
 
         IdTaken, for the first of them; KeyTaken; SpecError for an id that comes twice or a
-        parent that is neither stored nor came before.
+        parent that is neither stored nor came before, unless the job has begun or ended: for that
+        one the parent is deleted.
         """
 
     def finish(

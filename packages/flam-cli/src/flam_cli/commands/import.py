@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Annotated, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -21,11 +22,12 @@ from flam_store.errors import StoreError
 from flam_store.finding import counted
 
 if TYPE_CHECKING:
+    from flam_cli.spool import Batches
     from flam_store.portable import Imported, Record
 
 app = new_app()
 
-_BATCH = 500
+_LINES_A_LOOK = 500
 
 
 @app.command(
@@ -55,13 +57,13 @@ def import_(
     has crashed, and is due if it has a retry left. What jobs printed is not part of an export.
     """
     call = call_of(context, json=json)
-    with _opened(file) as source, _spool() as spool:
-        _check(source, spool)
-        place = existing(call) if dry_run else made(call)
-        with place.store() as store:
-            answer = store.import_jobs(
-                _records(spool), skip_existing=skip_existing, dry_run=dry_run
-            )
+    place = existing(call)
+    with (
+        _opened(file) as source,
+        _checked(source, _folder(place.home.path)) as records,
+        (place if dry_run else made(call)).store() as store,
+    ):
+        answer = store.import_jobs(records.all(), skip_existing=skip_existing, dry_run=dry_run)
     if call.json:
         machine.document(shapes.imported(answer, dry_run=dry_run))
     else:
@@ -91,35 +93,26 @@ def _opened(file: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _spool() -> Iterator[IO[bytes]]:
-    """A file without a name: no writer waits for a slow source, or while it is checked."""
-    from tempfile import TemporaryFile
+def _checked(source: BinaryIO, folder: Path) -> Iterator[Batches[Record]]:
+    """The records; SpecError for what is wrong with one of them alone.
 
-    with TemporaryFile() as spool:
-        yield spool
-
-
-def _check(source: BinaryIO, spool: IO[bytes]) -> None:
-    """Put the records into the spool; SpecError for what is wrong with one of them alone."""
-    import pickle
-
+    No writer waits for a slow source, or while it is checked.
+    """
+    from flam_cli.spool import BATCH, Batches, nameless
     from flam_store.portable_text import parse_records
 
-    with human.progress("Checking") as tell:
-        records = parse_records(_lines_of(source, tell))
-        while batch := list(islice(records, _BATCH)):
-            pickle.dump(batch, spool, protocol=5)
+    with nameless(folder) as file:
+        checked: Batches[Record] = Batches(folder, file)
+        with human.progress("Checking") as tell:
+            records = parse_records(_lines_of(source, tell))
+            while batch := list(islice(records, BATCH)):
+                checked.add(batch)
+        yield checked
 
 
-def _records(spool: IO[bytes]) -> Iterator[Record]:
-    """What was put there, in its order."""
-    import pickle
-
-    end = spool.tell()
-    spool.seek(0)
-    while spool.tell() < end:
-        # Nobody else can reach the file: it has mode 0600 and no name.
-        yield from pickle.load(spool)  # noqa: S301
+def _folder(home: Path) -> Path:
+    """The data directory or, as only a whole file makes one, the folder where it would be made."""
+    return next(folder for folder in (home, *home.parents) if folder.is_dir())
 
 
 def _lines_of(source: BinaryIO, tell: Callable[[int, int], None]) -> Iterator[bytes]:
@@ -129,6 +122,6 @@ def _lines_of(source: BinaryIO, tell: Callable[[int, int], None]) -> Iterator[by
     size, done, number = os.fstat(source.fileno()).st_size, 0, 0
     while line := source.readline(MAX_LINE_BYTES + 1):
         done, number = done + len(line), number + 1
-        if number % _BATCH == 0:
+        if number % _LINES_A_LOOK == 0:
             tell(min(done, size), size)
         yield line

@@ -223,9 +223,7 @@ class SqliteStore:
             )  # fmt: skip
 
         turn, freed = self._session.write(change)
-        if freed:
-            bells.ring(self._bells)
-        return turn
+        return self._ringing(turn) if freed else turn
 
     def register(self, registration: Registration) -> None:
         self._session.write(lambda db: registry.register(db, registration, self._clock()))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+import attrs
+
 from flam_store.copies import Progress
 from flam_store.errors import SpecError, StoreError
-from flam_store.job import JobFilter
+from flam_store.job import Job, JobFilter
 from flam_store.portable import Record, past, record_of
 from flam_store.sqlite import paging, rows
 from flam_store.sqlite.queries import SQL
@@ -39,10 +41,11 @@ def _page(
     seqs = [seq for seq in paging.numbers(db, which, after=after, limit=_PAGE) if seq <= last]
     if not seqs:
         return [], None
-    return [_record(db, row) for row in paging.matching(db, which, seqs)], seqs[-1]
+    found = paging.matching(db, which, seqs)
+    return [_record(db, row, which) for row in found], seqs[-1]
 
 
-def _record(db: sqlite3.Connection, row: rows.Row) -> Record:
+def _record(db: sqlite3.Connection, row: rows.Row, which: JobFilter) -> Record:
     try:
         job = rows.job(row)
         history = [
@@ -50,7 +53,27 @@ def _record(db: sqlite3.Connection, row: rows.Row) -> Record:
             for kept in db.execute(SQL["past_of"], (job.seq,)).fetchall()
         ]
         gone = [id_ for (id_,) in db.execute(SQL["gone_of"], (job.seq,)).fetchall()]
-        return record_of(job, history, gone)
+        return record_of(_without_settled(db, job, which), history, gone)
     except (SpecError, ValueError, TypeError, AttributeError, OverflowError) as error:
         problem = f"has a job {row[1]!r} that cannot be read ({error}). See: queuectl doctor"
         raise StoreError("The queue", problem) from error
+
+
+def _without_settled(db: sqlite3.Connection, job: Job, which: JobFilter) -> Job:
+    """The job without parents that are not exported and for which nothing has to wait.
+
+    Of those that are left out too, but have not come to the end that the job waits for, it keeps
+    the ids: where it is imported they may be stored.
+    """
+    if not job.after or which == JobFilter():
+        return job
+    left_out = {
+        parent_id
+        for parent, parent_id in db.execute(SQL["settled_parents_of"], (job.seq,)).fetchall()
+        if not _is_exported(db, parent, which)
+    }
+    return attrs.evolve(job, after=tuple(id_ for id_ in job.after if id_ not in left_out))
+
+
+def _is_exported(db: sqlite3.Connection, seq: int, which: JobFilter) -> bool:
+    return bool(list(paging.matching(db, which, [seq])))

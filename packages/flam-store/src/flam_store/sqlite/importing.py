@@ -123,18 +123,32 @@ class Import:
         A parent that was deleted has no number any more: any that is never given stands for it.
         """
         ends = record.spec.after_policy == "any"
-        waits = bool(record.gone) and not ends
-        for number, parent_id in enumerate(record.gone, -len(record.gone)):
+        gone, parents = self._parents(record)
+        waits = bool(gone) and not ends
+        for number, parent_id in enumerate(gone, -len(gone)):
             self._db.execute(SQL["import_dependency"], (seq, number, parent_id, ends))
-        for parent_id in record.spec.after:
-            found = self._db.execute(SQL["parent"], (parent_id,)).fetchall()
-            if not found:
-                problem = f"no job has the id {parent_id!r}, neither here nor before this line"
-                raise SpecError(problem, field="spec.after", line=record.line)
-            ((parent, state),) = found
+        for parent_id, parent, state in parents:
             self._db.execute(SQL["import_dependency"], (seq, parent, parent_id, ends))
             waits = waits or not (state in FINISHED if ends else state == State.COMPLETED)
         return waits
+
+    def _parents(self, record: Record) -> tuple[list[str], list[tuple[str, int, str]]]:
+        """The ids of those that are gone, and of the others id, number and state.
+
+        One that did not come along is gone. SpecError where it is still waited for.
+        """
+        gone, parents = list(record.gone), []
+        for parent_id in record.spec.after:
+            found = self._db.execute(SQL["parent"], (parent_id,)).fetchall()
+            if found:
+                parents.append((parent_id, *found[0]))
+            elif record.state in (State.PENDING, State.BLOCKED):
+                where = "neither here nor before this line; export it as well"
+                problem = f"no job has the id {parent_id!r}, {where}"
+                raise SpecError(problem, field="spec.after", line=record.line)
+            else:
+                gone.append(parent_id)
+        return gone, parents
 
     def _insert_rest(self, records: list[Record]) -> None:
         labels = [(seq, key, value) for seq, record in enumerate(records, self._seq)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, TypeVar
 
 import attrs
@@ -18,7 +18,7 @@ import attrs
 from flam_store import faults
 from flam_store.clock import Clock
 from flam_store.config import Config
-from flam_store.errors import StoreForeign, StoreMisused
+from flam_store.errors import StoreError, StoreForeign, StoreMisused
 from flam_store.job import Job, JobSpec
 from flam_store.sqlite import bells, enqueueing, place, reading
 from flam_store.sqlite.connection import patiently
@@ -36,6 +36,9 @@ Connection = sqlite3.Connection
 
 _FULL = 2
 _PATIENCE_SECONDS = 30.0
+
+_CHANGES_OF_A_TRANSACTION = 5
+"""What one that is not under the gate counts as: a job, and some rows of the caller's."""
 
 _SETTINGS = (
     "PRAGMA synchronous = FULL",  # an acknowledged job survives a power cut
@@ -85,34 +88,61 @@ class Joined:
                     self._db.execute("ROLLBACK TO flam")
                     self._db.execute("RELEASE flam")
                 if isinstance(error, sqlite3.Error):
-                    raise translated(error, self._place) from error
+                    raise _told(error, self._place) from error
                 raise
             self._db.execute("RELEASE flam")
         return answer
 
 
-def within(db: sqlite3.Connection, config: Config, clock: Clock) -> Joined:
-    """The queue in the caller's open transaction; see ``flam_store.joining.enqueue_in``."""
+def enqueue(db: sqlite3.Connection, spec: JobSpec, config: Config, clock: Clock) -> Job:
+    """In the caller's open transaction; see ``flam_store.joining.enqueue_in``."""
     with _plain(db):
         path = _path_of(db)
         place.check_file_system(path)
         place.check_file(path)
         refuse_inherited(path)
-        _begin(db, path)
-        _check_schema(db, path)
-        ((level,),) = db.execute("PRAGMA synchronous").fetchall()
-        if level < _FULL:
-            problem = "has a synchronous level at which a power cut could take the job. Set FULL."
-            raise StoreMisused("The connection", problem)
+        patiently(lambda: _check_schema(db, path), path, _PATIENCE_SECONDS)
+        _check_durable(db)
         db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
-    return Joined(db, path, config, clock)
+        _count_one(db, path)
+        with _begun(db, path):
+            _check_schema(db, path)
+            return Joined(db, path, config, clock).enqueue(spec)
+
+
+def _check_durable(db: sqlite3.Connection) -> None:
+    ((level,),) = db.execute("PRAGMA synchronous").fetchall()
+    if level < _FULL:
+        problem = "has a synchronous level at which a power cut could take the job. Set FULL."
+        raise StoreMisused("The connection", problem)
+
+
+def _count_one(db: sqlite3.Connection, path: str) -> None:
+    """One more transaction for the next checkpoint, which is made now if it is due.
+
+    Nobody is waited for: whoever holds the gate counts and makes checkpoints as well.
+    """
+    with suppress(StoreError, OSError), closing(Gate(path)) as gate, gate.held(0):
+        _checkpoint_when_due(db, gate, _CHANGES_OF_A_TRANSACTION)
+
+
+@contextmanager
+def _begun(db: sqlite3.Connection, path: str) -> Iterator[None]:
+    """An error ends what was begun here: nobody else knows of it, and it keeps every writer out."""
+    begins = not db.in_transaction
+    if begins:
+        _begin(db, path)
+    try:
+        yield
+    except BaseException:
+        if begins and db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def _begin(db: sqlite3.Connection, path: str) -> None:
     """What sqlite3 would do before an INSERT: begin, unless that is left to the caller."""
-    if db.in_transaction:
-        return
-    if db.isolation_level is None:
+    if db.isolation_level is None or getattr(db, "autocommit", None) is True:
         problem = "is in no transaction. Say BEGIN IMMEDIATE first, or use flam_store.transaction."
         raise StoreMisused("The connection", problem)
     patiently(lambda: db.execute("BEGIN IMMEDIATE"), path, _PATIENCE_SECONDS)
@@ -190,6 +220,14 @@ def _check_open(db: sqlite3.Connection, path: str) -> None:
         )
 
 
+def _told(error: sqlite3.Error, path: str) -> StoreError:
+    """One that has read an older state than the latest can never write: to wait is no help."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY_SNAPSHOT:
+        problem = "began with a read, and another has written since. Begin with BEGIN IMMEDIATE."
+        return StoreMisused("The transaction", problem)
+    return translated(error, path)
+
+
 def _commit(db: sqlite3.Connection, path: str) -> None:
     faults.reach("committing")
     try:
@@ -202,8 +240,11 @@ def _commit(db: sqlite3.Connection, path: str) -> None:
 
 
 def _checkpoint_when_due(db: sqlite3.Connection, gate: Gate, changes: int) -> None:
-    """As the queue's own writers do; what was committed stands in any case."""
-    if gate.count(changes) < CHANGES_A_CHECKPOINT:
+    """As the queue's own writers do; what was committed stands in any case.
+
+    Within a transaction of the caller's there is none: the next writer makes it.
+    """
+    if gate.count(changes) < CHANGES_A_CHECKPOINT or db.in_transaction:
         return
     gate.reset_count()
     try:

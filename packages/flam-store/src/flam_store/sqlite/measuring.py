@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 
 from flam_store.clock import millis
+from flam_store.errors import SpecError
 from flam_store.measures import By, Ended, Statistics, Took, Total, measured
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
@@ -24,6 +25,7 @@ def last_ended(db: sqlite3.Connection, limit: int) -> tuple[Ended, ...]:
 
 def statistics(db: sqlite3.Connection, by: By, since: datetime, queue: str | None) -> Statistics:
     """One row more than is measured is read, to know whether there are more."""
+    by = _known(by)
     asked = {"since": millis(since), "limit": _MOST_MEASURED + 1}
     took: dict[str, list[Took]] = defaultdict(list)
     oldest, looked_at = since, 0
@@ -60,6 +62,14 @@ def totals(db: sqlite3.Connection) -> tuple[Total, ...]:
         )
         for queue, state, ends, wait_ms, run_ms in db.execute(SQL["totals"]).fetchall()
     )
+
+
+def _known(by: By) -> By:
+    """SpecError for what is neither, however the caller came by it."""
+    try:
+        return By(by)
+    except ValueError:
+        raise SpecError(f"must be one of {', '.join(By)}", field="by") from None
 
 
 def _span(since: int, until: int) -> timedelta:

@@ -124,6 +124,11 @@ FROM attempts WHERE seq = ? ORDER BY attempt;
 -- name: gone_of
 SELECT parent_id FROM dependencies
 WHERE child = ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.seq = dependencies.parent) ORDER BY parent;
+
+-- name: settled_parents_of
+SELECT parent, parent_id FROM dependencies JOIN jobs AS settled ON settled.seq = dependencies.parent
+WHERE child = ? AND (settled.state = 'completed' OR any_end AND settled.state IN ('dead', 'cancelled'));
+
 -- name: latest_attempt
 SELECT seq, attempt, state, worker, started_at, finished_at, exit_code, signal, cause, error, output_bytes
 FROM attempts WHERE seq = ? AND attempt = ?;

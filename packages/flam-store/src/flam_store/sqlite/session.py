@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 from flam_store import faults
-from flam_store.errors import StoreLost, StoreMisused
+from flam_store.errors import StoreError, StoreLost, StoreMisused
 from flam_store.sqlite.connection import (
     close_after_look,
     close_database,
@@ -21,6 +21,7 @@ from flam_store.sqlite.connection import (
     patiently,
 )
 from flam_store.sqlite.gate import Gate
+from flam_store.sqlite.schema import KNOWN, found_schema
 from flam_store.sqlite.troubles import primary_code, translated
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ class Session:
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run the query in one consistent state of the database."""
         with self._verb() as db:
-            return patiently(lambda: _snapshot(db, query), self.place, self._patience)
+            return patiently(lambda: _snapshot(db, self._told(query)), self.place, self._patience)
 
     def write(self, change: Callable[[sqlite3.Connection], T], *, keeps: bool = True) -> T:
         """Run the change as one transaction, durable on return, or not at all.
@@ -103,6 +104,27 @@ class Session:
             answer = self._commit(db, change, keeps=keeps)
             self._checkpoint_when_due(db, db.total_changes - before)
             return answer
+
+    def _told(self, query: Callable[[sqlite3.Connection], T]) -> Callable[[sqlite3.Connection], T]:
+        """The query, which says so when it asks for what an older schema does not have.
+
+        Only who looks meets one: everybody else has brought it to this version's.
+        """
+        if not self._only_looks:
+            return query
+
+        def told(db: sqlite3.Connection) -> T:
+            try:
+                return query(db)
+            except sqlite3.OperationalError as error:
+                found = found_schema(db, self.place)
+                if primary_code(error) != sqlite3.SQLITE_ERROR or found == KNOWN:
+                    raise
+                problem = f"is at schema {found}, and this is known from schema {KNOWN} on"
+                mend = "Open it for writing once, as every pool does."
+                raise StoreError(self.place, f"{problem}. {mend}") from error
+
+        return told
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from flam_store.errors import SpecError
 from flam_store.job import JobFilter
 from flam_store.measures import By, Measure, Spread
 from flam_store.outcome import Outcome
@@ -45,6 +46,19 @@ class Measuring(Suite):
         told = store.statistics(by=By.QUEUE, since=since)
         assert (told.measures, told.cut, told.since) == ((), False, since)
         assert (store.last_ended(limit=5), store.totals()) == ((), ())
+
+    def test_statistics_by_anything_else_are_refused(self, store: Store) -> None:
+        since = store.enqueue(spec("j")).created_at
+        by: Any
+        for by in ("nonsense", None, 3):
+            with pytest.raises(SpecError, match="by: must be one of queue, command"):
+                store.statistics(by=by, since=since)
+
+    def test_statistics_take_the_word_as_well(self, store: Store, ran: Ran) -> None:
+        ran("a", 1, OUTCOMES["completed"], queue="q")
+        by: Any = "queue"
+        since = store.job("a").created_at
+        assert [each.name for each in store.statistics(by=by, since=since).measures] == ["q"]
 
     def test_what_ended_last_comes_first(self, store: Store, ran: Ran) -> None:
         ran("a", 1, OUTCOMES["completed"])

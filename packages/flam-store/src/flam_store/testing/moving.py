@@ -145,7 +145,8 @@ class Moving(Suite):
         assert store.overview().rates == before
 
     def test_all_or_none(self, store: Store, records: list[Record]) -> None:
-        broken = attrs.evolve(records[-1], spec=spec("x", **policy(records), after=("nowhere",)))
+        waits = spec("x", **policy(records), after=("nowhere",))
+        broken = attrs.evolve(records[-1], state=State.BLOCKED, spec=waits)
         with pytest.raises(SpecError, match=r"spec.after: no job has the id 'nowhere'"):
             store.import_jobs([*records, broken])
         assert everything(store) == ((), ())
@@ -243,6 +244,52 @@ class Moving(Suite):
             "exit code": ["failed", "dead"],
             "since": [],
         }  # fmt: skip
+
+    def test_a_filtered_export_leaves_out_parents_that_are_not_in_it_and_for_which_nobody_waits(
+        self, store: Store
+    ) -> None:
+        store.enqueue_many([spec("p"), spec("q", queue="other"), spec("r")])
+        for outcome in ("completed", "dead", "dead"):
+            run(store, OUTCOMES[outcome])
+        store.enqueue_many(
+            [
+                spec("all", after=("p",)),
+                spec("any", after=("p", "q", "r"), after_policy="any"),
+            ]
+        )
+        (dead,) = store.export(JobFilter(states=(State.DEAD,), queue="default"))
+        assert dead.id == "r"
+        waiting = JobFilter(states=(State.PENDING,))
+        assert [each.spec.after for each in store.export(waiting)] == [(), ()]
+        here = list(store.export(JobFilter(queue="default")))
+        assert [each.spec.after for each in here[2:]] == [("p",), ("p", "r")]
+        emptied(store)
+        store.import_jobs(here)
+        assert (state_of(store, "all"), state_of(store, "any")) == (State.PENDING, State.PENDING)
+
+    def test_a_dead_letter_is_moved_without_the_jobs_that_it_waited_for(self, store: Store) -> None:
+        store.enqueue_many([spec("p"), spec("j", after=("p",))])
+        run(store, OUTCOMES["completed"])
+        run(store, OUTCOMES["dead"])
+        dead = list(store.export(JobFilter(states=(State.DEAD,))))
+        emptied(store)
+        store.import_jobs(dead)
+        store.retry("j")
+        run(store, OUTCOMES["completed"])
+        assert state_of(store) is State.COMPLETED
+
+    def test_of_a_parent_that_did_not_come_along_only_what_waits_is_refused(
+        self, store: Store
+    ) -> None:
+        store.enqueue_many([spec("p"), spec("waits", after=("p",)), spec("off", after=("p",))])
+        store.cancel("off", by="a test")
+        _, waits, off = self.taken_out(store)
+        with pytest.raises(SpecError, match=r"no job has the id 'p'.*export it as well"):
+            store.import_jobs([waits])
+        store.import_jobs([off])
+        assert store.job("off").after == ("p",)
+        store.retry("off")
+        assert state_of(store, "off") is State.BLOCKED
 
     def test_an_export_goes_on_while_others_write(self, store: Store, other: Store) -> None:
         store.enqueue_many(spec(f"j{n}") for n in range(1_001))
