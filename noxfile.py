@@ -194,7 +194,7 @@ def pytest_in_memory(session: nox.Session, folder: str) -> None:
     Thousands of small queues would wait for thousands of syncs. What a disk does to a queue is
     for the installed packages' tests to see.
     """
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm")  # noqa: S108, the folder in it is private
     where = str(memory) if os.access(memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="flam-tests-", dir=where) as files:
         pytest(session, folder, *TWO_AT_A_TIME, TMPDIR=files)

@@ -24,25 +24,30 @@ def started(flam: Flam, *words: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(
-    ("options", "script", "code", "out"),
+    ("options", "script", "code", "out", "why"),
     [
-        ((), "echo hello; exit 0", 0, "hello\n"),
-        (("--max-retries", "0"), "echo no; exit 3", 3, "no\n"),
-        (("--max-retries", "0"), "kill -KILL $$", 137, ""),
-        (("--max-retries", "0", "--timeout", "100ms"), "echo a; sleep 100", 124, "a\n"),
+        ((), "echo hello; exit 0", 0, "hello\n", ""),
+        (("--max-retries", "0"), "echo no; exit 3", 3, "no\n", ""),
+        (("--max-retries", "0"), "kill -KILL $$", 137, "", "ended by SIGKILL"),
+        (("--max-retries", "0"), "kill -40 $$", 168, "", "ended by SIG40"),
+        (("--max-retries", "0", "--timeout", "100ms"), "echo a; sleep 100", 124, "a\n",
+         "timed out after 100ms"),
     ],
-)
-def test_run_shows_the_output_and_exits_as_the_job_did(
-    flam: Flam, options: tuple[str, ...], script: str, code: int, out: str
+)  # fmt: skip
+def test_run_shows_the_output_and_exits_as_the_job_did(  # noqa: PLR0917, a row of the table
+    flam: Flam, options: tuple[str, ...], script: str, code: int, out: str, why: str
 ) -> None:
     flam.start(1)
-    done = flam.ctl("run", *options, "--", "sh", "-c", script)
-    assert (done.returncode, done.stdout, done.stderr) == (code, out, "")
+    done = flam.ctl("run", "--id", "j", *options, "--", "sh", "-c", script)
+    told = f"queuectl: j: {why}\n" if why else ""
+    assert (done.returncode, done.stdout, done.stderr) == (code, out, told)
 
 
 def test_run_exits_with_1_where_there_is_no_exit_code(flam: Flam) -> None:
     flam.start(1)
-    assert flam.ctl("run", "--max-retries", "0", "--", "/nowhere/nothing").returncode == 1
+    hopeless = flam.ctl("run", "--max-retries", "0", "--", "/nowhere/nothing")
+    assert (hopeless.returncode, hopeless.stdout) == (1, "")
+    assert "not started: No such file or directory: /nowhere/nothing" in hopeless.stderr
     runner = started(flam, "run", "--id", "a", "--", "sleep", "1000")
     until(lambda: flam.ctl("show", "a").returncode == 0 and flam.state("a") == "processing", "run")
     flam.ok("cancel", "a")

@@ -316,6 +316,13 @@ def test_the_holder_of_a_key_stands_in(queuectl: Run, workshop: Workshop) -> Non
     assert [job.id for job in workshop.store.jobs().jobs] == ["holder"]
 
 
+def test_without_id_and_key_there_is_nothing_to_look_for(queuectl: Run, workshop: Workshop) -> None:
+    refused = queuectl("enqueue", "--if-absent", "--", "x")
+    assert (refused.code, refused.out) == (2, "")
+    assert "give --id or --unique-key" in refused.err
+    assert workshop.store.jobs().jobs == ()
+
+
 def test_a_stored_id_is_no_error_either(queuectl: Run, workshop: Workshop) -> None:
     enqueue(workshop, "a")
     assert queuectl("enqueue", "--id", "a", "--if-absent", "--", "x").out == "a\n"

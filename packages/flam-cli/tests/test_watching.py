@@ -18,7 +18,7 @@ WATCHING = [["top", "--interval", "100ms"], ["status", "--watch"]]
 
 
 @pytest.mark.parametrize("words", WATCHING, ids=" ".join)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
 def test_a_signal_ends_it_when_the_terminal_has_been_given_back(
     workshop: Workshop, words: list[str], number: signal.Signals
 ) -> None:

@@ -221,6 +221,8 @@ def test_a_key_may_be_written_with_hyphens(key: str) -> None:
         ("timeout", "90", 90),
         ("timeout", "250ms", 0.25),
         ("timeout", "none", None),
+        ("on-success", "none", None),
+        ("on-success", "null", None),
         ("log-max-bytes", "1000", 1000),
         ("log-max-bytes", "10MB", 10_000_000),
         ("log-max-bytes", "64MiB", 67_108_864),

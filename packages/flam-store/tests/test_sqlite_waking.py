@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from forking import Child, Children, until
 
-from flam_store import State, open_store
+from flam_store import JobFilter, State, open_store
 from flam_store.change import JobChange
+from flam_store.selection import Selection
 from flam_store.sqlite import bells as ringing
 from flam_store.sqlite import engine
 from flam_store.testing.given import OUTCOMES, WORKER, claimed, ended, registration, spec, stored_in
@@ -88,7 +89,8 @@ def test_what_a_waiting_worker_should_know_wakes_it(
 
 
 @pytest.mark.parametrize(
-    ("end", "effect"), [("cancel", "child"), ("dead", "child"), ("dead", "hook")]
+    ("end", "effect"),
+    [("cancel", "child"), ("cancel_selected", "child"), ("dead", "child"), ("dead", "hook")],
 )
 def test_what_an_end_makes_fit_to_be_claimed_wakes_who_waits(
     end: str, effect: str, path: Path, children: Children
@@ -102,8 +104,11 @@ def test_what_an_end_makes_fit_to_be_claimed_wakes_who_waits(
     with open_store(f"sqlite:///{path}") as store:
         if claim:
             ended(store, claim, OUTCOMES["dead"])
-        else:
+        elif end == "cancel":
             store.cancel("j", by="a test")
+        else:
+            first = Selection(which=JobFilter(states=(State.PENDING,)), below=100)
+            store.cancel_selected(first, by="a test")
         assert waiter.answer() is Woke.CHANGED
 
 

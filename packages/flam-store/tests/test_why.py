@@ -182,6 +182,14 @@ def test_busy_workers_and_the_jobs_ahead_are_counted() -> None:
     assert "Of 1 worker that could take it, 1 is busy, and 1 job of" in reasons(one, {})[0].text
 
 
+def test_where_waiting_decides_only_the_busy_workers_are_counted() -> None:
+    busy = standing(workers=(worker("a", job="x"), worker("b", job="y")), ahead=None)
+    (reason,) = reasons(busy, {})
+    assert reason.text == "Of 2 workers that could take it, 2 are busy."
+    assert reason.facts == {"workers": 2, "busy": 2, "ahead": None}
+    assert kinds(standing(ahead=None)) == [Kind.NEXT]
+
+
 def blocked(*parents: Relative, **fields: Any) -> Standing:
     job = a_job(state=State.BLOCKED, **fields)
     return standing(job=job, relatives=Relatives(parents=parents))

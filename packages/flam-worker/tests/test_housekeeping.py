@@ -13,6 +13,7 @@ from flam_store import Config, State, Store, open_store
 from flam_store.errors import StoreBusy
 from flam_store.job import Expired
 from flam_store.output import Logs
+from flam_store.sqlite import expiring
 from flam_store.testing.clock import FakeClock
 from flam_store.testing.given import everything, spec, stored_in
 from flam_worker import housekeeping
@@ -90,6 +91,46 @@ def test_one_look_is_bounded_and_the_next_goes_on(
     kept.look(store, LONG)
     kept.look(store, LONG)
     assert ids(store) == set()
+
+
+def test_old_jobs_far_behind_young_ones_are_found_in_the_course_of_some_looks(
+    pools: Pools, store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiring, "_CHUNK", 2)
+    monkeypatch.setattr(expiring, "_CHUNKS", 1)
+    pools.configure(keep_completed=60)
+    clock.advance(timedelta(days=1))
+    for n in range(9):
+        stored_in(store, State.COMPLETED, f"ahead{n}")
+    clock.advance(-timedelta(days=1))
+    for n in range(9):
+        stored_in(store, State.COMPLETED, f"old{n}")
+    clock.advance(timedelta(minutes=1))
+    kept = Housekeeping(pools.home, Config())
+    for _ in range(6):
+        kept.look(store, LONG)
+    assert ids(store) == {f"ahead{n}" for n in range(9)}
+
+
+def test_young_jobs_beyond_the_oldest_are_read_a_stretch_a_look(
+    pools: Pools, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiring, "_CHUNK", 1)
+    monkeypatch.setattr(expiring, "_CHUNKS", 1)
+    pools.configure(keep_completed=60)
+    for n in range(3):
+        stored_in(store, State.COMPLETED, f"j{n}")
+    kept, looks = Housekeeping(pools.home, Config()), []
+    expire = store.expire
+
+    def noted(state: State, *, older_than: timedelta, after: int) -> Expired:
+        looks.append(after)
+        return expire(state, older_than=older_than, after=after)
+
+    monkeypatch.setattr(store, "expire", noted)
+    for _ in range(5):
+        kept.look(store, LONG)
+    assert looks == [0, 0, 0, 1, 0, 2, 0, 3, 0, 0]
 
 
 def test_without_time_nothing_is_done(pools: Pools, store: Store) -> None:

@@ -16,6 +16,7 @@ import pytest
 from children import until
 from pools import Pools
 
+from flam_store import State
 from flam_store.worker import Role
 from flam_worker.service import Service
 
@@ -114,6 +115,16 @@ def test_a_pool_tells_its_readiness_feeds_the_watchdog_reloads_and_says_that_it_
     assert pool.wait(60) == 0
     assert manager.heard("STOPPING=1")
     assert manager.heard("EXTEND_TIMEOUT_USEC=57000000")
+
+
+def test_a_draining_pool_that_reloads_drains_all_the_same(pools: Pools, manager: Manager) -> None:
+    pools.enqueue("sleep 0.5")
+    last = pools.enqueue("true")
+    pool = pools.foreground("--drain", env=manager.environ())
+    until(lambda: manager.heard("READY=1"), "the pool is ready")
+    pool.send_signal(signal.SIGHUP)
+    assert pool.wait(60) == 0
+    assert pools.job(last).state is State.COMPLETED
 
 
 def test_a_reload_of_a_broken_configuration_changes_nothing(pools: Pools, manager: Manager) -> None:

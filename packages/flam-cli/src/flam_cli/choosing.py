@@ -82,7 +82,7 @@ class Choice:
                 )
         return JobFilter(
             states=named or otherwise,
-            queue=self.queue and queue_name(self.queue),
+            queue=None if self.queue is None else queue_name(self.queue),
             labels=pairs("--label", self.label),
         )
 

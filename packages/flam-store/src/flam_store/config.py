@@ -92,7 +92,7 @@ def check_value(key: str, value: object) -> None:
 
 def _check_command(value: object) -> None:
     if type(value) is not str or not value.strip() or "\0" in value:
-        raise ValueError("must be a shell command or null")
+        raise ValueError("must be a shell command or none (null in config.json)")
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("contains a lone surrogate, which is no character")
     if len(value.encode()) > _LONGEST_COMMAND:

@@ -19,7 +19,7 @@ _SIZE_UNITS: Mapping[str, int] = {"": 1, "b": 1} | {
 
 def value_of(key: str, text: str) -> Value:
     """The value that the text means for the key. ConfigError."""
-    if text == "none" and key in OPTIONAL:
+    if text in ("none", "null") and key in OPTIONAL:
         return None
     try:
         value = _READERS.get(key, _read_number)(text)

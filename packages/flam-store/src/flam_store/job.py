@@ -208,11 +208,13 @@ class Page:
 class Expired:
     """The ``seq`` of each job that was deleted as too old, and of the last that was looked at.
 
-    ``after`` is None when nothing that could be old enough comes after it.
+    ``after`` is None when none of the state comes after it. ``young`` says that one was stored
+    too late to be old enough; as a rule all that come after it were.
     """
 
     seqs: tuple[int, ...]
     after: int | None
+    young: bool
 
 
 @attrs.frozen(kw_only=True)

@@ -16,7 +16,7 @@ import attrs
 
 from flam_store.errors import SpecError
 from flam_store.hooks import spec_kind
-from flam_store.job import Attempt, Job, JobFilter, JobSpec
+from flam_store.job import Attempt, Job, JobSpec
 from flam_store.shapes import Shape, instant
 from flam_store.state import AttemptState, State
 
@@ -186,15 +186,6 @@ def interrupted(record: Record, at: datetime) -> Record:
         run_at=at if state is State.FAILED and not cancelled else record.run_at,
         updated_at=at,
         history=(*before, ended),
-    )
-
-
-def is_wanted(job: Job, which: JobFilter) -> bool:
-    """Whether a job passes what only its values tell: its age, its command line, its exit code."""
-    return (
-        (which.since is None or job.created_at >= which.since)
-        and (which.command is None or which.command.casefold() in job.command_line.casefold())
-        and (which.failed_with is None or job.exit_code == which.failed_with)
     )
 
 

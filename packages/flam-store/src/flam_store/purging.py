@@ -24,8 +24,9 @@ def purge_all(
 
     ``tell`` is told how many are gone.
     """
-    deleted = 0
-    while seqs := store.purge(which, older_than=older_than, limit=_CHUNK):
+    deleted = after = 0
+    while seqs := store.purge(which, older_than=older_than, after=after, limit=_CHUNK):
+        after = seqs[-1]
         logs.remove(seqs)
         deleted += len(seqs)
         tell(deleted)

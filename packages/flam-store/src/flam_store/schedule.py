@@ -23,7 +23,7 @@ MOST_COUNTED = 100
 """Missed ticks are counted up to this number: others wait for the store meanwhile."""
 
 TICKS_KEPT = 100
-"""Of each schedule the newest ticks are kept, this many."""
+"""Of each schedule the newest ticks are kept, this many; and some whose job is unfinished."""
 
 LABEL = "schedule"
 """The key of the label that a schedule's jobs carry, unless the spec has one of that key."""

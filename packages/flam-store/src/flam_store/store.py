@@ -290,8 +290,8 @@ class Store(StoreReader, Protocol):
     def retry(self, job_id: str) -> Job:
         """Make a dead, cancelled or completed job pending with 0 attempts; a failed one due.
 
-        What waits for it, and has not been started, is blocked until it is completed (or, as
-        its ``after_policy`` is, has ended) again.
+        What waits for it, and is pending, is blocked until it is completed (or, as its
+        ``after_policy`` is, has ended) again.
         JobNotFound; WrongState; KeyTaken.
         """
 
@@ -312,14 +312,21 @@ class Store(StoreReader, Protocol):
         """
 
     def purge(
-        self, which: JobFilter, *, older_than: timedelta = timedelta(0), limit: int = 500
+        self,
+        which: JobFilter,
+        *,
+        older_than: timedelta = timedelta(0),
+        after: int = 0,
+        limit: int = 500,
     ) -> tuple[int, ...]:
         """Delete up to ``limit`` finished jobs that have not changed for ``older_than``.
 
-        Returns the ``seq`` of each, whose output may then be deleted; empty when none is
-        left. Jobs that are not finished are never deleted, whatever the filter says, and no
-        dead or cancelled one while a blocked job needs its success: retry it, or cancel that
-        one. It goes by states, queue and labels; SpecError for a filter with more.
+        The oldest go first. Returns the ``seq`` of each, growing, whose output may then be
+        deleted; empty when none is left. Given the last of them as ``after``, the next call
+        does not look again at those that stay before it. Jobs that are not finished are never
+        deleted, whatever the filter says, and no dead or cancelled one while a blocked job
+        needs its success: retry it, or cancel that one. It goes by states, queue and labels;
+        SpecError for a filter with more.
         """
 
     def expire(
@@ -329,7 +336,7 @@ class Store(StoreReader, Protocol):
 
         A look at some thousand jobs beyond the ``seq`` ``after``, of which up to ``limit`` are
         deleted as ``purge`` does. ``Expired.after`` is where to go on, None at the end of the
-        jobs that are old enough; however many are younger, they cost nothing.
+        jobs in that state; ``Expired.young`` tells that there is little hope of more.
         ValueError for a state that is not finished.
         """
 

@@ -51,7 +51,8 @@ class Standing:
 
     ``latest`` is its latest attempt. ``running`` are ids of some jobs of its queue that run.
     ``ahead`` counts the jobs of its queue that are ready and come before it, up to
-    ``relatives.MOST_COUNTED``; 0 for a job that is not due.
+    ``relatives.MOST_COUNTED``; 0 for a job that is not due, None where priorities age: whether
+    a job comes before it then changes while they wait.
     """
 
     job: Job
@@ -60,7 +61,7 @@ class Standing:
     relatives: Relatives
     queue: QueueInfo
     running: tuple[str, ...]
-    ahead: int
+    ahead: int | None
     workers: tuple[WorkerRecord, ...]
 
 
@@ -280,16 +281,21 @@ def _busy(standing: Standing, seen: Mapping[str, bool]) -> Reason | None:
     if not serving or (any(worker.job is None for worker in serving) and not standing.ahead):
         return None
     busy = sum(worker.job is not None for worker in serving)
-    least = "at least " if standing.ahead >= MOST_COUNTED else ""
-    are = "is" if standing.ahead == 1 else "are"
     return Reason(
         kind=Kind.BUSY,
         text=f"Of {counted(len(serving), 'worker')} that could take it, {busy} "
-        f"{'is' if busy == 1 else 'are'} busy, and {least}{counted(standing.ahead, 'job')} "
-        f"of its queue {are} ahead of it.",
+        f"{'is' if busy == 1 else 'are'} busy{_ahead(standing.ahead)}.",
         advice='"queuectl worker start" adds workers.',
         facts={"workers": len(serving), "busy": busy, "ahead": standing.ahead},
     )
+
+
+def _ahead(jobs: int | None) -> str:
+    if jobs is None:
+        return ""
+    least = "at least " if jobs >= MOST_COUNTED else ""
+    are = "is" if jobs == 1 else "are"
+    return f", and {least}{counted(jobs, 'job')} of its queue {are} ahead of it"
 
 
 _QUESTIONS: tuple[Callable[[Standing, Mapping[str, bool]], Reason | None], ...] = (

@@ -35,6 +35,8 @@ class Child:
     ready_fd: int
     started: float
     ready: bool = False
+    is_replaced: bool = False
+    """Whether another with a newer configuration is to follow it."""
 
     def hear(self) -> None:
         """Learn whether the worker has registered."""

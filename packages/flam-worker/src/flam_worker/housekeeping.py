@@ -12,6 +12,7 @@ from flam_store import Config, State, Store
 from flam_store.config_file import read_config
 from flam_store.errors import FlamError
 from flam_store.home import Home
+from flam_store.job import Expired
 from flam_store.output import Logs
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ _MOST_SECONDS = 1.0
 class Housekeeping:
     """Goes through the finished jobs, a stretch at a time, from the oldest on.
 
+    Each look begins with the oldest and ends where jobs are young. Beyond there an old one is
+    rare, be it imported or behind one that is dated ahead: each look goes on with a stretch.
+
     The configuration is read at every look. While it cannot be read, the last good one holds.
     """
 
@@ -35,6 +39,7 @@ class Housekeeping:
         self._logs = Logs(home.logs_path)
         self._problem: str | None = None
         self._after = {State.COMPLETED: 0, State.DEAD: 0}
+        self._beyond = {State.COMPLETED: 0, State.DEAD: 0}
         self._deleted = 0
 
     def look(self, store: Store, within: timedelta) -> None:
@@ -55,18 +60,33 @@ class Housekeeping:
 
     def _slices(self, store: Store) -> Iterator[Callable[[], bool]]:
         kept = {State.COMPLETED: self._config.keep_completed, State.DEAD: self._config.keep_dead}
-        for state, seconds in kept.items():
-            if seconds is not None:
-                older_than = timedelta(seconds=seconds)
-                yield partial(self._expire, store, state, older_than)
+        ages = {
+            state: timedelta(seconds=seconds)
+            for state, seconds in kept.items()
+            if seconds is not None
+        }
+        for expire in (self._expire_oldest, self._expire_beyond):
+            for state, older_than in ages.items():
+                yield partial(expire, store, state, older_than)
 
-    def _expire(self, store: Store, state: State, older_than: timedelta) -> bool:
+    def _expire_oldest(self, store: Store, state: State, older_than: timedelta) -> bool:
         """Delete some; whether there may be more."""
-        expired = store.expire(state, older_than=older_than, after=self._after[state])
-        self._after[state] = expired.after or 0
+        expired = self._expire(store, state, older_than, after=self._after[state])
+        goes_on = expired.after is not None and (bool(expired.seqs) or not expired.young)
+        self._after[state] = (expired.after or 0) if goes_on else 0
+        return goes_on
+
+    def _expire_beyond(self, store: Store, state: State, older_than: timedelta) -> bool:
+        """Delete some, going through all in the course of many looks; whether that was worth it."""
+        expired = self._expire(store, state, older_than, after=self._beyond[state])
+        self._beyond[state] = expired.after or 0
+        return expired.after is not None and bool(expired.seqs)
+
+    def _expire(self, store: Store, state: State, older_than: timedelta, *, after: int) -> Expired:
+        expired = store.expire(state, older_than=older_than, after=after)
         self._deleted += len(expired.seqs)
         self._logs.remove(expired.seqs)
-        return expired.after is not None
+        return expired
 
     def _read_config(self) -> None:
         try:

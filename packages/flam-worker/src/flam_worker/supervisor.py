@@ -202,7 +202,7 @@ class Supervisor:
 
     def _vacate(self, slot: _Slot, child: Child, code: int) -> None:
         slot.child = None
-        slot.retired = code == 0 and self._settings.drain
+        slot.retired = code == 0 and self._settings.drain and not child.is_replaced
         if not slot.retired:
             slot.ready_pid = None
         if code == 0:
@@ -215,7 +215,7 @@ class Supervisor:
         self._look_at = 0.0
 
     def _obey(self) -> None:
-        if self._service.is_there and self._signals.take(signal.SIGHUP):
+        if self._service.is_there and self._signals.take(signal.SIGHUP) and self._stop is None:
             self._reload()
         asked = self._signals.seen(*_STOP_SIGNALS)
         if asked > 1:
@@ -258,7 +258,8 @@ class Supervisor:
         self._config = config
         self._settings = attrs.evolve(self._settings, config=config)
         for slot in self._slots:
-            if slot.child and self._stop is None:
+            if slot.child:
+                slot.child.is_replaced = True
                 slot.child.tell(GRACEFUL)
         self._service.ready(f"workers: {len(self._slots)}, reloaded")
 

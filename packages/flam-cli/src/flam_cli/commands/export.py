@@ -61,7 +61,9 @@ def export(  # noqa: PLR0917, each is an option
     if file is None and call.json:
         raise UsageError("An export is lines of JSON already; leave out --json, or name a FILE.")
     which = JobFilter(
-        states=states(state), queue=queue and queue_name(queue), labels=pairs("--label", label)
+        states=states(state),
+        queue=None if queue is None else queue_name(queue),
+        labels=pairs("--label", label),
     )
     with existing(call).store() as store, human.progress("Exporting") as tell:
         from flam_store.portable import lines

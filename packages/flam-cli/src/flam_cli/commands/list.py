@@ -1,4 +1,4 @@
-"""``queuectl list``: jobs, newest first."""
+"""``queuectl list``: jobs that match, in the columns and the order asked for."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def list_(  # noqa: PLR0917, each is an option
     ] = None,
     json: Json = False,
 ) -> None:
-    """List jobs, the newest first."""
+    """List jobs, the newest first unless told otherwise."""
     which = JobFilter(
         states=states(state),
         queue=None if queue is None else queue_name(queue),

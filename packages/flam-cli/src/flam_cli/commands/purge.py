@@ -67,6 +67,8 @@ def purge(  # noqa: PLR0917, each is an option
             raise UsageError(f"--state: {each.value} jobs are not finished; cancel them first.")
     age = timedelta(seconds=duration_seconds("--older-than", older_than) or 0)
     which = JobFilter(
-        states=chosen, queue=queue and queue_name(queue), labels=pairs("--label", label)
+        states=chosen,
+        queue=None if queue is None else queue_name(queue),
+        labels=pairs("--label", label),
     )
     answer(call, purge_all(made(call), which, age), "deleted")

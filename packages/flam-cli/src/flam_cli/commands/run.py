@@ -71,7 +71,8 @@ def run(
     Exits with the exit code of the last attempt, 128 and the signal's number if a signal ended
     it, 124 if it ran into its timeout or --wait-timeout ran out, and 1 if the job was cancelled
     or could not be run. After --wait-timeout the job goes on. Ctrl-C cancels the job and exits
-    with 130 when it has ended; a second one leaves at once.
+    with 130 when it has ended; a second one leaves at once. If this command is ended otherwise,
+    or its reader goes, the job goes on.
 
     With --json the finished job is printed instead of what it writes.
     """
@@ -98,6 +99,8 @@ def run(
         attempts = store.attempts(finished.id)
     if call.json:
         machine.document(shapes.job_with_history(finished, attempts))
+    elif finished.state is State.DEAD and finished.exit_code is None and finished.error:
+        human.complain(f"{finished.id}: {finished.error}")
     raise typer.Exit(_code(finished, attempts[-1] if attempts else None))
 
 
@@ -206,6 +209,13 @@ def _code(job: Job, last: Attempt | None) -> int:
         return last.exit_code or DONE
     if last.state is AttemptState.TIMEOUT:
         return TIMED_OUT
-    if last.signal in signal.Signals.__members__:
-        return _SIGNALLED + signal.Signals[str(last.signal)]
+    if last.signal is not None:
+        return _SIGNALLED + _number(last.signal)
     return last.exit_code or NO
+
+
+def _number(name: str) -> int:
+    """The number of a signal; those without a name of their own are recorded as ``SIG40``."""
+    if name in signal.Signals.__members__:
+        return signal.Signals[name]
+    return int(name.removeprefix("SIG"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from flam_store.why import Kind
 app = new_app()
 
 _MOST_LOOKED_AT = 3
+_EVERY_SECONDS = 1.0
 
 
 @app.command(
@@ -74,7 +76,7 @@ def wait(
     raise typer.Exit(codes[0] if codes else NO if no else 0)
 
 
-@attrs.frozen
+@attrs.define
 class _Watch:
     """Jobs that are waited for, as they were when last looked at."""
 
@@ -82,16 +84,23 @@ class _Watch:
     jobs: dict[str, Job]
     tell: Callable[[int], None]
     """Is told how many of them are finished."""
+    _every_at: float = attrs.field(default=0.0, init=False)
 
     def all(self) -> list[Job] | None:
-        """All of them when they are finished. Looks no further than the first that is not."""
+        """All of them when they are finished. Looks no further than the first that is not.
+
+        But at every one once a second: what is finished may be deleted soon.
+        """
+        now = time.monotonic()
+        looks_at_every_one = now >= self._every_at
+        self._every_at = now + _EVERY_SECONDS if looks_at_every_one else self._every_at
         left = self._left()
         self.tell(len(self.jobs) - len(left))
         for id_ in left:
             self.jobs[id_] = self.store.job(id_)
-            if self.jobs[id_].state not in FINISHED:
+            if self.jobs[id_].state not in FINISHED and not looks_at_every_one:
                 return None
-        return list(self.jobs.values())
+        return None if self._left() else list(self.jobs.values())
 
     def first(self) -> list[Job] | None:
         """The one that finished first, when there is one."""

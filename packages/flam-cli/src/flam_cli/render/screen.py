@@ -22,7 +22,7 @@ from flam_store.text import visible
 
 _ENTER = b"\x1b[?1049h\x1b[?25l\x1b[H\x1b[2J"
 _LEAVE = b"\x1b[?25h\x1b[?1049l"
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _QUIT = (b"q", b"Q")
 
 Frame = Callable[[], list[str]]

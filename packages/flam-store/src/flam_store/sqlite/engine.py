@@ -99,7 +99,7 @@ class SqliteStore:
     def standing(self, job_id: str) -> Standing:
         from flam_store.sqlite.standing import standing
 
-        return self._session.read(lambda db: standing(db, job_id, self._clock()))
+        return self._session.read(lambda db: standing(db, job_id, self._config, self._clock()))
 
     def newest_started(self) -> Job | None:
         return self._session.read(reading.newest_started)
@@ -286,7 +286,10 @@ class SqliteStore:
     def cancel_selected(self, selection: Selection, *, by: str, limit: int = 500) -> Sweep:
         from flam_store.sqlite import selecting
 
-        return selecting.cancel(self._session, selection, by=by, limit=limit, now=self._clock())
+        now = self._clock()
+        return self._ringing(
+            selecting.cancel(self._session, selection, by=by, limit=limit, now=now)
+        )
 
     def update(self, job_id: str, change: JobChange) -> Job:
         from flam_store.sqlite import changing
@@ -333,11 +336,17 @@ class SqliteStore:
         )
 
     def purge(
-        self, which: JobFilter, *, older_than: timedelta = timedelta(0), limit: int = 500
+        self,
+        which: JobFilter,
+        *,
+        older_than: timedelta = timedelta(0),
+        after: int = 0,
+        limit: int = 500,
     ) -> tuple[int, ...]:
-        return self._session.write(
-            lambda db: finished.purge(db, which, older_than, limit, self._clock())
-        )
+        from flam_store.sqlite.purging import Portion, purge
+
+        portion = Portion(which=which, older_than=older_than, after=after, limit=limit)
+        return purge(self._session, portion, self._clock())
 
     def expire(
         self, state: State, *, older_than: timedelta, after: int = 0, limit: int = 500

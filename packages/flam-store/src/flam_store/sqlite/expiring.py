@@ -39,33 +39,33 @@ def expire(session: Session, which: Stretch, now: int) -> Expired:
     if which.state not in FINISHED:
         raise ValueError(f"jobs that are {which.state} are not finished")
     until = now - span(which.older_than)
-    old, after = session.read(lambda db: _old(db, which, until))
-    if not old:
-        return Expired(seqs=(), after=after)
-    asked = {"seqs": packed(old), "state": which.state.value, "until": until}
-    return Expired(seqs=session.write(partial(_delete, asked=asked)), after=after)
+    found = session.read(lambda db: _found(db, which, until))
+    if not found.seqs:
+        return found
+    asked = {"seqs": packed(found.seqs), "state": which.state.value, "until": until}
+    return attrs.evolve(found, seqs=session.write(partial(_delete, asked=asked)))
 
 
-def _old(db: sqlite3.Connection, which: Stretch, until: int) -> tuple[list[int], int | None]:
+def _found(db: sqlite3.Connection, which: Stretch, until: int) -> Expired:
     """Which are old enough, and where to go on.
 
-    What is stored later has a higher number: after the first that is too young in itself
-    nothing can be old enough.
+    After one that was stored too late an old one is the exception, and there it is: its number
+    is from an import, or the clock was ahead when the other was stored.
     """
     old: list[int] = []
     after = which.after
+    young = False
     for _ in range(_CHUNKS):
         asked = {"state": which.state.value, "until": until, "after": after, "limit": _CHUNK}
         found = db.execute(SQL["ended_after"], asked).fetchall()
         for after, created_at, is_old in found:
-            if created_at > until:
-                return old, None
+            young = young or created_at > until
             old += [after] if is_old else []
             if len(old) == which.limit:
-                return old, after
+                return Expired(seqs=tuple(old), after=after, young=young)
         if len(found) < _CHUNK:
-            return old, None
-    return old, after
+            return Expired(seqs=tuple(old), after=None, young=young)
+    return Expired(seqs=tuple(old), after=after, young=young)
 
 
 def _delete(db: sqlite3.Connection, asked: Mapping[str, object]) -> tuple[int, ...]:

@@ -10,8 +10,8 @@ import attrs
 from flam_store.copies import Progress
 from flam_store.errors import SpecError, StoreError
 from flam_store.job import Job, JobFilter
-from flam_store.portable import Record, is_wanted, past, record_of
-from flam_store.sqlite import rows
+from flam_store.portable import Record, past, record_of
+from flam_store.sqlite import paging, rows
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.session import Session
 
@@ -38,31 +38,15 @@ def _page(
     db: sqlite3.Connection, which: JobFilter, after: int, last: int
 ) -> tuple[list[Record], int | None]:
     """What is wanted of the next jobs, and the number of the last one looked at, if any."""
-    bounds = {"after": after, "last": last, "limit": _PAGE}
-    ((until,),) = db.execute(SQL["last_of_oldest"], bounds).fetchall()
-    if until is None:
+    seqs = [seq for seq in paging.numbers(db, which, after=after, limit=_PAGE) if seq <= last]
+    if not seqs:
         return [], None
-    found = _found(db, which, after, until)
-    records = (_record(db, row, which) for row in found)
-    return [record for record in records if record is not None], until
+    return [_record(db, row, which) for row in paging.matching(db, which, seqs)], seqs[-1]
 
 
-def _found(db: sqlite3.Connection, which: JobFilter, after: int, until: int) -> list[rows.Row]:
-    asked = {
-        "after": after,
-        "until": until,
-        "queue": which.queue,
-        "states": rows.packed_names([state.value for state in which.states] or None),
-        "labels": rows.packed(dict(which.labels)),
-    }
-    return db.execute(SQL["jobs_oldest"], asked).fetchall()
-
-
-def _record(db: sqlite3.Connection, row: rows.Row, which: JobFilter) -> Record | None:
+def _record(db: sqlite3.Connection, row: rows.Row, which: JobFilter) -> Record:
     try:
         job = rows.job(row)
-        if not is_wanted(job, which):
-            return None
         history = [
             past(rows.attempt(kept[:11]), **rows.kept_of_attempt(kept[11:]))
             for kept in db.execute(SQL["past_of"], (job.seq,)).fetchall()
@@ -82,13 +66,7 @@ def _without_settled(db: sqlite3.Connection, job: Job, which: JobFilter) -> Job:
     """
     if not job.after or which == JobFilter():
         return job
-    left_out = {
-        parent_id
-        for parent, parent_id in db.execute(SQL["settled_parents_of"], (job.seq,)).fetchall()
-        if not _is_exported(db, parent, which)
-    }
-    return attrs.evolve(job, after=tuple(id_ for id_ in job.after if id_ not in left_out))
-
-
-def _is_exported(db: sqlite3.Connection, seq: int, which: JobFilter) -> bool:
-    return any(is_wanted(rows.job(row), which) for row in _found(db, which, seq - 1, seq))
+    settled = dict(db.execute(SQL["settled_parents_of"], (job.seq,)).fetchall())
+    for row in paging.matching(db, which, sorted(settled)):
+        del settled[row[0]]
+    return attrs.evolve(job, after=tuple(id_ for id_ in job.after if id_ not in settled.values()))

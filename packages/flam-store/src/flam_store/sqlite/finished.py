@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection
-from datetime import timedelta
 
-from flam_store.clock import span
-from flam_store.errors import JobNotFound, KeyTaken, SpecError, WrongState
-from flam_store.job import JobFilter
+from flam_store.errors import JobNotFound, KeyTaken, WrongState
 from flam_store.names import is_name
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
-from flam_store.state import FINISHED, RETRYABLE, State
+from flam_store.state import RETRYABLE, State
 
 
 def retry(db: sqlite3.Connection, job_id: str, now: int) -> int:
@@ -70,26 +67,6 @@ def _revive(db: sqlite3.Connection, seq: int, now: int) -> int:
         return 0
     db.execute(SQL["block_children"], {"seq": seq, "now": now})
     return revived
-
-
-def purge(
-    db: sqlite3.Connection, which: JobFilter, older_than: timedelta, limit: int, now: int
-) -> tuple[int, ...]:
-    """Delete finished jobs that match; return their seqs."""
-    for field in ("since", "command", "failed_with"):
-        if getattr(which, field) is not None:
-            raise SpecError("is nothing that a purge goes by", field=field)
-    seqs: list[int] = []
-    for state in sorted(FINISHED.intersection(which.states or FINISHED)):
-        asked = {
-            "state": state.value,
-            "until": now - span(older_than),
-            "queue": which.queue,
-            "labels": rows.packed(dict(which.labels)),
-            "limit": limit - len(seqs),
-        }
-        seqs += [seq for (seq,) in db.execute(SQL["purgeable"], asked).fetchall()]
-    return delete(db, seqs)
 
 
 def delete(db: sqlite3.Connection, seqs: Collection[int]) -> tuple[int, ...]:

@@ -32,6 +32,7 @@ class Import:
     _skips: bool
     _seq: int = attrs.field(init=False)
     _first: int = attrs.field(init=False)
+    _latest: int = attrs.field(default=rows.BEGINNING_OF_TIME, init=False)
     _interrupted: int = attrs.field(default=0, init=False)
     _taken: list[str] = attrs.field(factory=list, init=False)
     _taken_count: int = attrs.field(default=0, init=False)
@@ -49,11 +50,18 @@ class Import:
                 self._insert(new)
         if self._taken and not self._skips:
             raise IdTaken(self._taken[0], others=self._taken_count - 1)
+        self._note()
         return Imported(
             jobs=self._seq - self._first,
             interrupted=self._interrupted,
             skipped=self._taken_count,
         )
+
+    def _note(self) -> None:
+        """Their times may be of long before: whoever goes by times must know their numbers."""
+        told = {"first": self._first, "last": self._seq - 1, "latest": self._latest}
+        if self._seq > self._first and self._db.execute(SQL["lengthen_import"], told).rowcount != 1:
+            self._db.execute(SQL["note_import"], told)
 
     def _new(self, chunk: list[Record]) -> Iterator[Record]:
         """Those whose ids are not stored yet. SpecError for one that is given twice."""
@@ -86,6 +94,7 @@ class Import:
         except sqlite3.IntegrityError as error:
             raise self._conflict(reached[0], error) from error
         self._insert_rest(settled)
+        self._latest = max([self._latest, *(millis(each.created_at) for each in settled)])
         self._seq += len(settled)
 
     def _settled(self, record: Record) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from heapq import merge
@@ -17,6 +18,7 @@ from flam_store.job import JobFilter, Order, Page
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.reading import seq_of
+from flam_store.sqlite.schema import found_schema
 from flam_store.state import State
 
 _LAST = 2**63 - 1
@@ -28,6 +30,8 @@ _COUNTED_LABELS = 10_000
 
 _CLOCK_SLACK = span(timedelta(minutes=5))
 """So far the clock may have been set back, and ``since`` still finds every job."""
+
+_IMPORTS_SINCE_SCHEMA = 2
 
 _UNCOMPLETED = (State.FAILED, State.DEAD, State.CANCELLED)
 
@@ -67,6 +71,20 @@ def page(
     )
 
 
+def numbers(db: sqlite3.Connection, which: JobFilter, *, after: int, limit: int) -> list[int]:
+    """The next numbers, the oldest first, of the index that has fewest besides all that match."""
+    look = _Look(db, which, Order.OLDEST, at_first=limit)
+    reach = {"low": after + 1, "high": _LAST}
+    walks = [look.walked(kind, {**reach, **bound}) for kind, bound in _sources(db, which)]
+    return list(islice(merge(*walks), limit))
+
+
+def matching(db: sqlite3.Connection, which: JobFilter, seqs: list[int]) -> list[rows.Row]:
+    """The rows of those of these jobs that the filter lets through, the oldest first."""
+    look = _Look(db, which, Order.OLDEST, at_first=len(seqs))
+    return list(look.matching(iter(seqs)))
+
+
 def _reach(
     db: sqlite3.Connection, which: JobFilter, order: Order, after: str | None
 ) -> dict[str, int]:
@@ -81,21 +99,43 @@ def _reach(
 
 
 def _first_since(db: sqlite3.Connection, at: int) -> int:
-    """The number from which on jobs were stored at that time or later.
+    """A number before which no job was stored at that time or later.
 
     It is found by halves, as numbers and times grow together: an index on the times would cost
-    every enqueue, and reading them all ten million rows.
+    every enqueue, and reading them all ten million rows. Of imported jobs that is not so: the
+    halves pass over them, and an import with one of that time is looked through as a whole.
     """
+    imports = _imports(db)
     low = 1
     ((high,),) = db.execute(SQL["next_seq"]).fetchall()
     while low < high:
         middle = (low + high) // 2
-        found = db.execute(SQL["first_stored_from"], (middle,)).fetchall()
-        if not found or found[0][1] >= at:
+        found = _first_stored_here(db, middle, imports)
+        if found is None or found[1] >= at:
             high = middle
         else:
-            low = found[0][0] + 1
-    return int(low)
+            low = found[0] + 1
+    return int(min([low, *(first for first, _, latest_at in imports if latest_at >= at)]))
+
+
+def _first_stored_here(
+    db: sqlite3.Connection, seq: int, imports: list[rows.Row]
+) -> tuple[int, int] | None:
+    """The number and the time of the first job from there on that was not imported."""
+    while found := db.execute(SQL["first_stored_from"], (seq,)).fetchall():
+        ((seq, created_at),) = found
+        before = bisect_right(imports, seq, key=itemgetter(0)) - 1
+        if before < 0 or imports[before][1] < seq:
+            return seq, created_at
+        seq = imports[before][1] + 1
+    return None
+
+
+def _imports(db: sqlite3.Connection) -> list[rows.Row]:
+    """The first and the last number of each, and the latest time of its jobs."""
+    if found_schema(db, "it") < _IMPORTS_SINCE_SCHEMA:  # whoever only looks migrates nothing
+        return []
+    return db.execute(SQL["imports"]).fetchall()
 
 
 def _sources(db: sqlite3.Connection, which: JobFilter) -> list[_Source]:

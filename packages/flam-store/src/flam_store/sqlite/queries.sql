@@ -13,6 +13,15 @@ INSERT INTO jobs (seq, id, state, ready, queue, priority, created_at, updated_at
                   unique_key, command, options, attempts, attempt)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: lengthen_import
+UPDATE imports SET last_seq = :last, latest_at = max(latest_at, :latest) WHERE last_seq = :first - 1;
+
+-- name: note_import
+INSERT INTO imports (first_seq, last_seq, latest_at) VALUES (:first, :last, :latest);
+
+-- name: imports
+SELECT first_seq, last_seq, latest_at FROM imports ORDER BY first_seq;
+
 -- name: import_attempt
 INSERT INTO attempts (seq, attempt, state, worker, due_at, started_at, finished_at, exit_code, signal,
                       cause, error, cancel_requested_at, cancel_requested_by)
@@ -171,17 +180,6 @@ WHERE seq IN (SELECT value FROM json_each(:seqs))
   AND (:failed_with IS NULL OR (exit_code = :failed_with AND state <> 'completed'))
   AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
       SELECT 1 FROM labels WHERE labels.seq = job_rows.seq AND key = want.key AND labels.value = want.value));
-
--- name: last_of_oldest
-SELECT max(seq) FROM (SELECT seq FROM jobs WHERE seq > :after AND seq <= :last ORDER BY seq LIMIT :limit);
-
--- name: jobs_oldest
-SELECT * FROM job_rows
-WHERE seq > :after AND seq <= :until AND (:queue IS NULL OR queue = :queue)
-  AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
-  AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
-      SELECT 1 FROM labels WHERE labels.seq = job_rows.seq AND key = want.key AND labels.value = want.value))
-ORDER BY seq;
 
 -- name: promote_due
 UPDATE jobs SET ready = 1
@@ -349,8 +347,14 @@ INSERT INTO ticks (schedule, tick_at, seq, job_id, skipped) VALUES (:name, :at, 
 ON CONFLICT (schedule, tick_at) DO NOTHING;
 
 -- name: forget_old_ticks
-DELETE FROM ticks WHERE schedule = :name AND tick_at <= (
-    SELECT tick_at FROM ticks WHERE schedule = :name ORDER BY tick_at DESC LIMIT 1 OFFSET :kept);
+DELETE FROM ticks
+WHERE schedule = :name
+  AND tick_at <= (SELECT tick_at FROM ticks WHERE schedule = :name ORDER BY tick_at DESC LIMIT 1 OFFSET :kept)
+  AND NOT (
+    tick_at > coalesce(
+        (SELECT tick_at FROM ticks WHERE schedule = :name ORDER BY tick_at DESC LIMIT 1 OFFSET 2 * :kept), -1e19)
+    AND EXISTS (SELECT 1 FROM schedules WHERE name = :name AND overlap = 'skip')
+    AND EXISTS (SELECT 1 FROM jobs WHERE seq = ticks.seq AND state NOT IN ('completed', 'dead', 'cancelled')));
 
 -- name: ticks_of
 SELECT ticks.tick_at, ticks.job_id, jobs.state, ticks.skipped
@@ -463,13 +467,13 @@ ORDER BY seq LIMIT :limit;
 
 -- name: purgeable
 SELECT seq FROM jobs
-WHERE state = :state AND updated_at <= :until AND (:queue IS NULL OR queue = :queue)
+WHERE seq IN (SELECT value FROM json_each(:seqs)) AND state IN (SELECT value FROM json_each(:states))
+  AND updated_at <= :until AND (:queue IS NULL OR queue = :queue)
   AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS want WHERE NOT EXISTS (
       SELECT 1 FROM labels WHERE labels.seq = jobs.seq AND key = want.key AND labels.value = want.value))
   AND (state = 'completed' OR NOT EXISTS (
       SELECT 1 FROM dependencies JOIN jobs AS child ON child.seq = dependencies.child
-      WHERE dependencies.parent = jobs.seq AND NOT any_end AND child.state = 'blocked'))
-ORDER BY seq LIMIT :limit;
+      WHERE dependencies.parent = jobs.seq AND NOT any_end AND child.state = 'blocked'));
 
 -- name: ended_after
 SELECT seq, created_at, updated_at <= :until AND (state = 'completed' OR NOT EXISTS (

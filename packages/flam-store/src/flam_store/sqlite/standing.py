@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from flam_store.clock import instant
+from flam_store.config import Config
 from flam_store.job import Job
 from flam_store.relatives import MOST_COUNTED, Relative, Relatives
 from flam_store.sqlite import reading, registry, rows
@@ -36,7 +37,7 @@ def _relatives(found: list[rows.Row]) -> tuple[Relative, ...]:
     return tuple(Relative(id=id_, state=state and State(state)) for id_, state in found)
 
 
-def standing(db: sqlite3.Connection, job_id: str, now: int) -> Standing:
+def standing(db: sqlite3.Connection, job_id: str, config: Config, now: int) -> Standing:
     job = reading.job(db, job_id)
     latest = db.execute(SQL["latest_attempt"], (job.seq, job.attempt)).fetchall()
     running = db.execute(SQL["running_in_queue"], {"queue": job.queue, "limit": _NAMED}).fetchall()
@@ -47,7 +48,7 @@ def standing(db: sqlite3.Connection, job_id: str, now: int) -> Standing:
         relatives=relatives(db, job.seq, _PARENTS),
         queue=reading.queue(db, job.queue),
         running=tuple(id_ for (id_,) in running),
-        ahead=_ahead(db, job, now),
+        ahead=_ahead(db, job, now) if config.priority_ageing is None else None,
         workers=registry.workers(db),
     )
 

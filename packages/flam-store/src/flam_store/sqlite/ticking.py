@@ -131,6 +131,9 @@ def _note(
 ) -> None:
     """Record what became of a tick, and keep the newest.
 
+    Where jobs may not overlap, the tick of an unfinished one is kept for twice as long a list:
+    it alone tells that others are to be skipped.
+
     A run by hand may have the very time of a tick: the second to come stands a moment later.
     """
     told = {"name": name, "at": at, "seq": seq, "job_id": job_id, "skipped": skipped}

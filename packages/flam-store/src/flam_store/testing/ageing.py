@@ -40,6 +40,16 @@ class Ageing(Suite):
             store.enqueue(spec(f"high{n}"))
             assert run(store, OUTCOMES["completed"]).job.id == f"high{n}"
 
+    def test_no_job_is_said_to_be_ahead_when_waiting_may_decide(
+        self, store: Store, ageing: Store, clock: FakeClock
+    ) -> None:
+        store.enqueue(spec("low", priority=0))
+        clock.advance(10 * LEVEL)
+        store.enqueue(spec("high", priority=5))
+        assert store.standing("low").ahead == 1
+        assert ageing.standing("low").ahead is None
+        assert ids_claimed(ageing) == ["low", "high"]
+
     def test_a_low_job_runs_although_high_ones_keep_coming(
         self, ageing: Store, clock: FakeClock
     ) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from flam_store.job import JobFilter
 from flam_store.state import FINISHED, State
 from flam_store.store import Store
 from flam_store.testing.clock import FakeClock
@@ -59,6 +60,29 @@ class Expiring(Suite):
         store.retry("again")
         run(store, OUTCOMES["completed"])
         assert store.expire(State.COMPLETED, older_than=DAY).seqs == (old.seq,)
+
+    def test_a_job_that_is_dated_ahead_keeps_none_of_those_behind_it(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        clock.advance(400 * DAY)
+        stored_in(store, State.COMPLETED, "ahead")
+        clock.advance(-400 * DAY)
+        old = stored_in(store, State.COMPLETED, "old")
+        clock.advance(DAY)
+        expired = store.expire(State.COMPLETED, older_than=DAY)
+        assert (expired.seqs, expired.after, expired.young) == ((old.seq,), None, True)
+
+    def test_old_jobs_that_were_imported_behind_young_ones_go(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        stored_in(store, State.DEAD, "old")
+        records = list(store.export())
+        store.purge(JobFilter())
+        clock.advance(DAY)
+        stored_in(store, State.DEAD, "young")
+        store.import_jobs(records)
+        imported = store.job("old").seq
+        assert store.expire(State.DEAD, older_than=DAY).seqs == (imported,)
 
     def test_the_children_of_a_completed_parent_that_went_wait_only_for_the_others(
         self, store: Store

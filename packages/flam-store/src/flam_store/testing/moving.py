@@ -9,8 +9,8 @@ import pytest
 
 from flam_store.errors import IdTaken, KeyTaken, SpecError
 from flam_store.finding import Level
-from flam_store.job import JobFilter
-from flam_store.outcome import Dead
+from flam_store.job import JobFilter, Order
+from flam_store.outcome import Completed, Dead
 from flam_store.portable import Record
 from flam_store.state import AttemptState, State
 from flam_store.store import Store
@@ -57,6 +57,56 @@ class Moving(Suite):
         assert [each.id for each in came] == [each.id for each in records]
         everything(store)
         assert Level.FAIL not in {finding.level for finding in store.examine()}
+
+    def test_an_export_has_what_a_list_by_the_same_filter_shows(self, store: Store) -> None:
+        store.enqueue(spec("fine"))
+        claim = claimed(store)
+        ended(store, claim, Completed())
+        stored_in(store, State.DEAD, "failed", command="say STRASSE")
+        stored_in(store, State.PENDING, "sharp", command="say stra\u00dfe")
+        for which in (
+            JobFilter(failed_with=1),
+            JobFilter(failed_with=0),
+            JobFilter(command="Strasse"),
+            JobFilter(command="STRA\u00dfE"),
+        ):
+            shown = store.jobs(which, order=Order.OLDEST).jobs
+            assert [each.id for each in store.export(which)] == [job.id for job in shown]
+
+    def test_since_finds_what_was_stored_before_and_after_jobs_of_long_ago_came(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        old = [store.enqueue(spec(f"old{n}")).id for n in range(20)]
+        clock.advance(DAY)
+        old += [store.enqueue(spec(f"older{n}")).id for n in range(20)]
+        records = self.taken_out(store)
+        clock.advance(30 * DAY)
+        for n, some in enumerate((records[:3], records[3:17], records[17:31], records[31:])):
+            store.enqueue(spec(f"here{n}"))
+            store.import_jobs(some)
+            clock.advance(timedelta(hours=1))
+        store.import_jobs([attrs.evolve(records[0], spec=attrs.evolve(records[0].spec, id="twin"))])
+        for n in range(4):
+            since = store.job(f"here{n}").created_at
+            found = store.jobs(JobFilter(since=since), order=Order.OLDEST).jobs
+            assert [job.id for job in found] == [f"here{m}" for m in range(n, 4)]
+        for since in (records[0].created_at, records[20].created_at):
+            wanted = {each.id for each in store.jobs(limit=0).jobs if each.created_at >= since}
+            found = store.jobs(JobFilter(since=since), limit=0).jobs
+            assert {job.id for job in found} == wanted
+        assert store.jobs(JobFilter(since=clock.now)).jobs == ()
+
+    def test_since_finds_jobs_of_a_queue_whose_clock_was_ahead(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        clock.advance(DAY)
+        store.enqueue(spec("ahead"))
+        records = self.taken_out(store)
+        clock.advance(-DAY)
+        store.import_jobs(records)
+        store.enqueue_many(spec(f"j{n}") for n in range(9))
+        since = records[0].created_at
+        assert [job.id for job in store.jobs(JobFilter(since=since)).jobs] == ["ahead"]
 
     def test_the_numbers_are_new_and_in_the_order_of_the_records(self, store: Store) -> None:
         store.enqueue_many([spec("a", priority=1), spec("b"), spec("c")])

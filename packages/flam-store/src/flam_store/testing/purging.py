@@ -69,6 +69,23 @@ class Purging(Suite):
         assert [len(portion) for portion in portions] == [4, 4, 1, 0]
         assert sorted(seq for portion in portions for seq in portion) == sorted(seqs)
 
+    def test_what_has_been_looked_at_need_not_be_looked_at_again(self, store: Store) -> None:
+        seqs = [stored_in(store, state, f"{state}-{n}").seq
+                for n in range(2) for state in sorted(FINISHED)]  # fmt: skip
+        first = store.purge(ALL, limit=2)
+        assert first == tuple(seqs[:2])
+        assert store.purge(ALL, after=seqs[3]) == tuple(seqs[4:])
+        assert store.purge(ALL, after=first[-1]) == tuple(seqs[2:4])
+
+    def test_those_that_stay_keep_none_of_the_others(self, store: Store, clock: FakeClock) -> None:
+        clock.advance(timedelta(days=1))
+        for n in range(9):
+            stored_in(store, State.DEAD, f"young{n}")
+        clock.advance(-timedelta(days=1))
+        old = [stored_in(store, State.DEAD, f"old{n}").seq for n in range(3)]
+        portions = [store.purge(ALL, older_than=timedelta(0), limit=2) for _ in range(3)]
+        assert portions == [tuple(old[:2]), (old[2],), ()]
+
     def test_the_same_state_twice_is_the_same_as_once(self, store: Store) -> None:
         job = stored_in(store, State.DEAD)
         assert store.purge(JobFilter(states=(State.DEAD, State.DEAD))) == (job.seq,)

@@ -314,6 +314,22 @@ class Ticking(Suite):
         clock.advance(FIVE)
         assert len(store.enqueue_due().jobs) == 1
 
+    def test_it_is_skipped_however_many_ticks_the_job_outlasts(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        store.add_schedule(schedule_spec("s", overlap=Overlap.SKIP))
+        clock.advance(FIVE)
+        (job,) = store.enqueue_due().jobs
+        for _ in range(TICKS_KEPT + 2):
+            clock.advance(FIVE)
+            assert store.enqueue_due().jobs == ()
+        ticks = store.ticks("s", limit=2 * TICKS_KEPT)
+        assert [tick.job for tick in ticks] == [None] * TICKS_KEPT + [job]
+        run(store, OUTCOMES["completed"])
+        clock.advance(FIVE)
+        assert len(store.enqueue_due().jobs) == 1
+        assert len(store.ticks("s", limit=2 * TICKS_KEPT)) == TICKS_KEPT
+
     def test_where_they_may_overlap_each_tick_has_its_job(
         self, store: Store, clock: FakeClock
     ) -> None:

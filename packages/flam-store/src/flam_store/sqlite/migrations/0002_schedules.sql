@@ -8,6 +8,13 @@ ALTER TABLE dependencies ADD COLUMN any_end INTEGER NOT NULL DEFAULT 0 CHECK (an
 CREATE INDEX jobs_by_queue ON jobs (queue, seq);
 CREATE INDEX attempts_by_end ON attempts (finished_at) WHERE finished_at IS NOT NULL;
 
+-- Which numbers an import has given, and the latest time of its jobs: their times may be of long before.
+CREATE TABLE imports (
+    first_seq INTEGER PRIMARY KEY,
+    last_seq  INTEGER NOT NULL CHECK (last_seq >= first_seq),
+    latest_at INTEGER NOT NULL
+) STRICT;
+
 -- next_at is the tick to come, NULL when there is none: whoever moves it on enqueues its job.
 CREATE TABLE schedules (
     name       TEXT PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 200),
