@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import Run, Workshop
 
-from flam_cli.render import human
+from flam_cli.render import progress
 from flam_store.home import Home
 
 
@@ -180,14 +180,14 @@ def test_a_restore_makes_what_is_missing(
 def test_progress_is_told_on_a_terminal_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with human.progress("Copying") as tell:
+    with progress.share("Copying") as tell:
         tell(1, 2)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(human, "is_terminal", lambda _: True)
-    with human.progress("Copying") as tell:
+    monkeypatch.setattr(progress, "is_terminal", lambda _: True)
+    with progress.share("Copying") as tell:
         tell(1, 2)
         tell(0, 0)
     said = capsys.readouterr()
     assert "Copying 50 %" in said.err
-    assert said.err.endswith("\r")
+    assert said.err.endswith("\r\x1b[K")
     assert said.out == ""

@@ -11,6 +11,7 @@ import typer
 from flam_cli.options import Json, call_of
 from flam_cli.place import existing
 from flam_cli.render import human, machine
+from flam_cli.render.progress import share
 from flam_cli.root import examples, new_app
 from flam_store import shapes
 from flam_store.errors import StoreError
@@ -39,7 +40,7 @@ def backup(
     url = place.home.resolve_store_url(place.config, os.environ)
     if not database_exists(url):
         raise StoreError(without_password(url), "is not there: there is nothing to back up.")
-    with place.store() as store, human.progress("Copying") as tell:
+    with place.store() as store, share("Copying") as tell:
         made = store.backup(Path(file), replace=force, progress=tell)
     if call.json:
         machine.document(shapes.backup(made, os.path.abspath(file)))

@@ -13,6 +13,7 @@ from flam_cli.errors import UsageError
 from flam_cli.options import Json, call_of, complete_state, pairs, queue_name, states
 from flam_cli.place import existing
 from flam_cli.render import human, machine
+from flam_cli.render.progress import share
 from flam_cli.root import examples, new_app
 from flam_store.finding import counted
 from flam_store.job import JobFilter
@@ -65,7 +66,7 @@ def export(  # noqa: PLR0917, each is an option
         queue=None if queue is None else queue_name(queue),
         labels=pairs("--label", label),
     )
-    with existing(call).store() as store, human.progress("Exporting") as tell:
+    with existing(call).store() as store, share("Exporting") as tell:
         from flam_store.portable import lines
 
         export_lines = lines(store.export(which, progress=tell))

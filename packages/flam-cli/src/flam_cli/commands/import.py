@@ -16,6 +16,7 @@ import typer
 from flam_cli.options import Json, call_of
 from flam_cli.place import existing, made
 from flam_cli.render import human, machine
+from flam_cli.render.progress import share
 from flam_cli.root import examples, new_app
 from flam_store import shapes
 from flam_store.errors import StoreError
@@ -103,7 +104,7 @@ def _checked(source: BinaryIO, folder: Path) -> Iterator[Batches[Record]]:
 
     with nameless(folder) as file:
         checked: Batches[Record] = Batches(folder, file)
-        with human.progress("Checking") as tell:
+        with share("Checking") as tell:
             records = parse_records(_lines_of(source, tell))
             while batch := list(islice(records, BATCH)):
                 checked.add(batch)

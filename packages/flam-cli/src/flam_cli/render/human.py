@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from flam_store.text import one_line, visible
@@ -152,19 +152,3 @@ def size(count: int) -> str:
             break
         number, unit = number / 1024, larger
     return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A function that tells on standard error how much of all is done, if that is a terminal."""
-    shown = is_terminal(sys.stderr)
-
-    def tell(done: int, of: int) -> None:
-        if shown and of:
-            print(f"\r{what} {done * 100 // of} %", end="", file=sys.stderr, flush=True)
-
-    try:
-        yield tell
-    finally:
-        if shown:
-            print(f"\r{' ' * (len(what) + 6)}\r", end="", file=sys.stderr, flush=True)

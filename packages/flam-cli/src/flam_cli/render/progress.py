@@ -38,6 +38,21 @@ def counted(form: str) -> Iterator[Callable[[int], None]]:
         _write(_ERASE)
 
 
+@contextmanager
+def share(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A function that tells how much of all is done, in percent; erased as by ``counted``."""
+    shown = is_terminal(sys.stderr)
+
+    def tell(done: int, of: int) -> None:
+        if shown and of:
+            _write(f"{_ERASE}{what} {done * 100 // of} %")
+
+    try:
+        yield tell
+    finally:
+        erase()
+
+
 def erase() -> None:
     """Take away what was told, so that a line can stand in its place."""
     if is_terminal(sys.stderr):

@@ -124,7 +124,7 @@ def _finish(db: sqlite3.Connection, result: Result, config: Config, *, now: int)
     fence = {"seq": result.seq, "attempt": result.attempt, "now": now}
     job = _job_after(result, now)
     if job["state"] != State.COMPLETED and db.execute(SQL["is_cancel_requested"], fence).fetchall():
-        job |= {"state": State.CANCELLED.value, "ready": None, "given_back": 0}
+        job |= {"state": State.CANCELLED.value, "ready": None, "given_back": 0, "run_at": None}
     settled = db.execute(SQL["settle_job"], fence | job).fetchall()
     if not settled:
         note = f"; its worker reported later: {_told(result)}"

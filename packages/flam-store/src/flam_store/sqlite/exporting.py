@@ -41,8 +41,7 @@ def _page(
     seqs = [seq for seq in paging.numbers(db, which, after=after, limit=_PAGE) if seq <= last]
     if not seqs:
         return [], None
-    found = paging.matching(db, which, seqs)
-    return [_record(db, row, which) for row in found], seqs[-1]
+    return [_record(db, row, which) for row in paging.matching(db, which, seqs)], seqs[-1]
 
 
 def _record(db: sqlite3.Connection, row: rows.Row, which: JobFilter) -> Record:
@@ -67,13 +66,7 @@ def _without_settled(db: sqlite3.Connection, job: Job, which: JobFilter) -> Job:
     """
     if not job.after or which == JobFilter():
         return job
-    left_out = {
-        parent_id
-        for parent, parent_id in db.execute(SQL["settled_parents_of"], (job.seq,)).fetchall()
-        if not _is_exported(db, parent, which)
-    }
-    return attrs.evolve(job, after=tuple(id_ for id_ in job.after if id_ not in left_out))
-
-
-def _is_exported(db: sqlite3.Connection, seq: int, which: JobFilter) -> bool:
-    return bool(list(paging.matching(db, which, [seq])))
+    settled = dict(db.execute(SQL["settled_parents_of"], (job.seq,)).fetchall())
+    for row in paging.matching(db, which, sorted(settled)):
+        del settled[row[0]]
+    return attrs.evolve(job, after=tuple(id_ for id_ in job.after if id_ not in settled.values()))

@@ -75,7 +75,8 @@ class Steering(Suite):
         claim = claimed(store)
         store.cancel("j", by="somebody")
         assert ended(store, claim, OUTCOMES[outcome]).refused == ()
-        assert state_of(store, "j") is State.CANCELLED
+        job = store.job("j")
+        assert (job.state, job.run_at) == (State.CANCELLED, claim.job.run_at)
         everything(store)
         assert ids_claimed(store) == []
 
