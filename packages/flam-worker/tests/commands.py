@@ -22,6 +22,16 @@ from flam_worker.signals import Signals
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
 
 
+def signals_in(mask: str) -> list[int]:
+    """The signals of a mask in ``/proc/PID/status``, without the C library's own two.
+
+    No program can block or unblock those through it; a test may have been started with one
+    of them blocked.
+    """
+    bits = int(mask, 16)
+    return [number for number in range(1, 65) if bits >> number - 1 & 1 and number not in (32, 33)]
+
+
 @attrs.frozen(kw_only=True)
 class Ran:
     """How a command ended, what it wrote, and which processes it left."""
