@@ -13,8 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
-from children import Children, lives, number_in
+from children import Children, lives, number_in, until
 
 from flam_store import Claim, JobSpec, State, Store, open_store
 from flam_store.home import Home
@@ -107,9 +108,14 @@ def held(store: Store, process: ProcessId, job_id: str = "j", **fields: Any) -> 
 
 
 def running_command(children: Children, claim: Claim, **more: Any) -> subprocess.Popen[bytes]:
-    """A process that bears the attempt's cookie."""
+    """A process that bears the attempt's cookie.
+
+    It is waited for: a program has no environment yet when whoever started it hears that it runs.
+    """
     environment = BARE | {COOKIE: cookie(claim)}
-    return children.sleeping(environment=environment, start_new_session=True, **more)
+    process = children.sleeping(environment=environment, start_new_session=True, **more)
+    until(lambda: psutil.Process(process.pid).environ().get(COOKIE) is not None, "its cookie")
+    return process
 
 
 def state(store: Store) -> tuple[State, list[str]]:
