@@ -104,6 +104,16 @@ def test_options_obey_the_rules_of_a_spec(queuectl: Run, words: list[str], told:
     assert queuectl("list", "--json").json == []
 
 
+@pytest.mark.parametrize("words", [["ls", "-la"], ["echo", "a", "b"]], ids=" ".join)
+@pytest.mark.parametrize("command", ["enqueue", "run"])
+def test_a_command_without_its_mark_is_refused_with_a_hint(
+    queuectl: Run, command: str, words: list[str]
+) -> None:
+    refused = queuectl(command, *words)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.endswith("(a command stands behind --, as in: -- ls -la)\n")
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -32,7 +32,7 @@ def line(error: Exception) -> str:
     if isinstance(error, FlamError):
         return " ".join([str(error), *getattr(error, "__notes__", [])])
     if isinstance(error, _USAGE):
-        return _usage_line(error)
+        return " ".join([_usage_line(error), *getattr(error, "__notes__", [])])
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}. --debug shows the traceback."

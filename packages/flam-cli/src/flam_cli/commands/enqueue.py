@@ -36,7 +36,13 @@ class WithCommand(TyperCommand):
             mark = args.index("--")
             ctx.meta[_COMMAND] = tuple(args[mark + 1 :])
             args = args[:mark]
-        return super().parse_args(ctx, args)
+        seems_a_command = command_of(ctx) is None and bool(args) and args[0][:1] not in "-{["
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if seems_a_command:
+                error.add_note("(a command stands behind --, as in: -- ls -la)")
+            raise
 
 
 class _Enqueue(WithCommand):
