@@ -59,6 +59,19 @@ def found(pools: Pools, name: str = "s") -> str:
     return job
 
 
+def let_it_look(pools: Pools) -> None:
+    """Have the supervisor look around; every look begins with its lease."""
+    (before,) = pools.records(Role.SUPERVISOR)
+    with pools.store() as store:
+        watchers.tell(store)
+
+    def has_begun() -> bool:
+        (now,) = pools.records(Role.SUPERVISOR)
+        return now.heartbeat_at > before.heartbeat_at
+
+    until(has_begun, "a look")
+
+
 def test_a_pool_enqueues_what_is_due_when_it_starts_and_runs_it(pools: Pools) -> None:
     due(pools)
     pools.start()
@@ -117,6 +130,8 @@ def test_a_drain_runs_what_is_due_and_waits_for_no_tick(pools: Pools) -> None:
 def test_its_jobs_have_the_policy_of_the_config_at_that_time(pools: Pools) -> None:
     pools.start()
     pools.configure(max_retries=7)
+    for _ in range(2):  # the look that was under way may have read the configuration of before
+        let_it_look(pools)
     due(pools)
     with pools.store() as store:
         watchers.tell(store)
