@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -285,3 +286,11 @@ def test_completion_makes_nothing_and_is_quiet_on_trouble(
     home.config_path.write_text("{")
     assert completed(process, "queuectl list --queue th") == []
     assert home.database_path.read_bytes() == b"no database"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_help_has_examples(queuectl: Run, name: str) -> None:
+    told = queuectl(name, "--help").out
+    assert "Examples:\n" in told
+    for command in re.findall(r"^  (\w+) ", told.partition("Commands:")[2], re.MULTILINE):
+        assert "Examples:\n" in queuectl(name, command, "--help").out

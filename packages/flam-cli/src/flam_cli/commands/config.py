@@ -15,7 +15,14 @@ from flam_store.config import KEYS, Config, Value, key_named
 from flam_store.config_file import explicit, set_value, unset_value
 from flam_store.opening import without_password
 
-app = new_app(help="Defaults of later jobs, and the workers' limits.")
+app = new_app(
+    help="Defaults of later jobs, and the workers' limits.",
+    epilog=examples(
+        "queuectl config set max-retries 5",
+        "queuectl config set keep-completed 30d",
+        "queuectl config show",
+    ),
+)
 
 Key = Annotated[
     str,

@@ -20,7 +20,14 @@ from flam_store.job import JobFilter
 from flam_store.state import State
 from flam_store.store import Store
 
-app = new_app(help="The dead letters: jobs that are not retried any more.")
+app = new_app(
+    help="The dead letters: jobs that are not retried any more.",
+    epilog=examples(
+        "queuectl dlq list",
+        "queuectl dlq retry thumb-17",
+        "queuectl dlq purge",
+    ),
+)
 
 _DEAD = JobFilter(states=(State.DEAD,))
 _CHUNK = 500

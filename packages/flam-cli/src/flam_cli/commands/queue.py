@@ -16,7 +16,14 @@ from flam_cli.whoami import whoami
 from flam_store import shapes
 from flam_store.overview import QueueInfo
 
-app = new_app(help="The queues: pause, resume and limit them, over all workers.")
+app = new_app(
+    help="The queues: pause, resume and limit them, over all workers.",
+    epilog=examples(
+        'queuectl queue pause mail --note "relay is down"',
+        "queuectl queue set mail --concurrency 2",
+        "queuectl queue list",
+    ),
+)
 
 _Name = Annotated[
     str, typer.Argument(metavar="Q", autocompletion=complete_queue, help="The queue.")

@@ -23,7 +23,13 @@ from flam_store.job import JobSpec
 from flam_store.schedule import CatchUp, Overlap, Schedule, ScheduleSpec
 from flam_store.store import Store, StoreReader
 
-app = new_app(help="Jobs that are enqueued again and again, by the workers that run.")
+app = new_app(
+    help="Jobs that are enqueued again and again, by the workers that run.",
+    epilog=examples(
+        "queuectl schedule add nightly --cron '30 2 * * *' -- ./backup",
+        "queuectl schedule show nightly",
+    ),
+)
 
 _NOT_LENT: dict[str, Any] = {
     "id": None,

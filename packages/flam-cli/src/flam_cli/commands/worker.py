@@ -21,7 +21,14 @@ from flam_cli.root import examples, new_app
 if TYPE_CHECKING:
     from flam_worker.pool import PoolOptions
 
-app = new_app(help="The processes that run the jobs.")
+app = new_app(
+    help="The processes that run the jobs.",
+    epilog=examples(
+        "queuectl worker start --count 4",
+        "queuectl worker list",
+        "queuectl worker stop",
+    ),
+)
 
 
 @app.command(
