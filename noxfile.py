@@ -29,6 +29,7 @@ TEST_TOOLS = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
 ]
+ROOM_BYTES = 2 << 30
 TWO_AT_A_TIME = ["--numprocesses=2"]
 BUILD_TOOLS = ["build>=1.2", "hatchling>=1.27"]
 PEERS = ["huey>=2.5", "litequeue>=0.9"]
@@ -195,7 +196,8 @@ def pytest_in_memory(session: nox.Session, folder: str) -> None:
     for the installed packages' tests to see.
     """
     memory = Path("/dev/shm")  # noqa: S108, the folder in it is private
-    where = str(memory) if os.access(memory, os.W_OK) else None
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM_BYTES
+    where = str(memory) if roomy else None
     with tempfile.TemporaryDirectory(prefix="flam-tests-", dir=where) as files:
         pytest(session, folder, *TWO_AT_A_TIME, TMPDIR=files)
 
