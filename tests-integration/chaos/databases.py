@@ -31,6 +31,13 @@ def change(database: Path, statement: str, *values: object) -> int:
         return db.execute(statement, values).rowcount
 
 
+def schema(database: Path) -> int:
+    """The version that it says it is at."""
+    with closing(sqlite3.connect(database)) as db:
+        ((version,),) = db.execute("PRAGMA user_version").fetchall()
+        return int(version)
+
+
 def checkpoint(database: Path) -> None:
     """Bring everything into the file itself."""
     change(database, "PRAGMA wal_checkpoint(TRUNCATE)")

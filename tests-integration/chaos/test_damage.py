@@ -20,6 +20,7 @@ from chaos.databases import (
     is_sound,
     overwrite,
     refused,
+    schema,
 )
 from chaos.harness import Chaos, until
 from chaos.pools import foreground, kill_pools
@@ -87,12 +88,13 @@ def test_a_pool_lives_on_beside_a_newer_schema_and_nobody_else_comes_in(chaos: C
     chaos.enqueue("a", does=[f"until={go}"])
     with foreground(chaos, 1):
         until(lambda: chaos.journal("start"), "it runs")
+        ours = schema(database(chaos.flam))
         change(database(chaos.flam), "PRAGMA user_version = 1000")
         refused(chaos.flam.ctl("enqueue", "--", "true"), "schema 1000")
         refused(chaos.flam.ctl("worker", "start"))
         go.touch()
         until(lambda: chaos.journal("stop"), "it has ended")
-        change(database(chaos.flam), "PRAGMA user_version = 1")
+        change(database(chaos.flam), f"PRAGMA user_version = {ours}")
         chaos.enqueue("b")
         chaos.settle()
     chaos.check()
