@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from forking import Children, until
+from shop import MADE, ids, orders, place_order
 
 from flam_store import (
     Config,
@@ -37,47 +38,10 @@ from flam_store import (
 from flam_store.errors import StoreForeign, StoreNewer, UnsafeError
 from flam_store.finding import Level
 from flam_store.sqlite import joining
-from flam_store.sqlite.gate import Gate
 from flam_store.testing.clock import FakeClock
 from flam_store.testing.given import spec
 
-MADE = "CREATE TABLE orders (id INTEGER PRIMARY KEY, job TEXT UNIQUE)"
 AT_ONCE = timedelta(0)
-
-
-@pytest.fixture
-def queue(path: Path) -> Path:
-    """A queue with a table of another program in the same file."""
-    with open_store(f"sqlite:///{path}") as store:
-        store.enqueue(spec("there", unique_key="k"))
-    with closing(sqlite3.connect(path)) as db:
-        db.execute(MADE)
-    return path
-
-
-@pytest.fixture
-def db(queue: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(queue, isolation_level=None)) as connection:
-        yield connection
-
-
-@pytest.fixture
-def store(queue: Path) -> Iterator[Store]:
-    with open_store(f"sqlite:///{queue}") as opened:
-        yield opened
-
-
-def ids(store: Store) -> list[str]:
-    return [job.id for job in reversed(store.jobs().jobs)]
-
-
-def orders(path: Path) -> list[str]:
-    with closing(sqlite3.connect(path)) as db:
-        return [job for (job,) in db.execute("SELECT job FROM orders ORDER BY id").fetchall()]
-
-
-def place_order(db: sqlite3.Connection, job_id: str) -> None:
-    db.execute("INSERT INTO orders (job) VALUES (?)", (job_id,))
 
 
 def test_both_are_stored(queue: Path, db: sqlite3.Connection, store: Store) -> None:
@@ -402,164 +366,3 @@ def test_the_doctor_names_the_callers_tables_and_finds_no_fault(
     found = {each.subject: each for each in store.examine()}
     assert found["schema"].text.endswith("beside it 2 tables of other programs: items, orders")
     assert {each.level for each in found.values()} == {Level.PASS}
-
-
-def orders_and_jobs(queue: Path) -> tuple[int, set[str]]:
-    """What another connection sees."""
-    with closing(sqlite3.connect(queue)) as db:
-        ((orders,),) = db.execute("SELECT count(*) FROM orders").fetchall()
-        return orders, {id_ for (id_,) in db.execute("SELECT id FROM jobs").fetchall()}
-
-
-@pytest.mark.parametrize("first", ["job", "row"])
-def test_a_job_in_a_transaction_of_sqlite3_s_own_is_stored_with_it_or_not(
-    queue: Path, first: str
-) -> None:
-    with closing(sqlite3.connect(queue)) as db:
-
-        def both(job_id: str) -> None:
-            if first == "row":
-                db.execute("INSERT INTO orders (job) VALUES (?)", (job_id,))
-            assert enqueue_in(db, spec(job_id)).state is State.PENDING
-            if first == "job":
-                db.execute("INSERT INTO orders (job) VALUES (?)", (job_id,))
-
-        both("undone")
-        assert orders_and_jobs(queue) == (0, {"there"})
-        db.rollback()
-        assert orders_and_jobs(queue) == (0, {"there"})
-        with db:
-            both("kept")
-        assert orders_and_jobs(queue) == (1, {"there", "kept"})
-
-
-def test_a_job_in_a_transaction_that_the_caller_began_is_stored_with_it(
-    queue: Path, db: sqlite3.Connection
-) -> None:
-    with pytest.raises(StoreMisused, match="BEGIN IMMEDIATE"):
-        enqueue_in(db, spec("j"))
-    db.execute("BEGIN IMMEDIATE")
-    enqueue_in(db, spec("j"), config=Config(max_retries=7))
-    with pytest.raises(IdTaken):
-        enqueue_in(db, spec("j"))
-    with pytest.raises(KeyTaken):
-        enqueue_in(db, spec("other", unique_key="k"))
-    with pytest.raises(SpecError, match="no job has the id"):
-        enqueue_in(db, spec("child", after=("nobody",)))
-    assert db.in_transaction
-    db.execute("COMMIT")
-    assert orders_and_jobs(queue) == (0, {"there", "j"})
-    with open_store(f"sqlite:///{queue}") as store:
-        assert store.job("j").max_retries == 7
-        assert store.overview().counts[State.PENDING] == 2
-
-
-def test_a_connection_that_does_not_sync_is_refused(queue: Path, db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreMisused, match="synchronous"):
-        enqueue_in(db, spec("j"))
-
-
-def test_a_worker_notices_what_was_committed_without_a_bell(queue: Path) -> None:
-    with (
-        open_store(f"sqlite:///{queue}") as store,
-        closing(sqlite3.connect(queue)) as db,
-    ):
-        store.wait(AT_ONCE)
-        with db:
-            enqueue_in(db, spec("j"))
-        assert store.wait(timedelta(seconds=60)) is Woke.CHANGED
-
-
-def test_what_is_no_queue_takes_no_job(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "other.db")) as db:
-        db.execute("CREATE TABLE t (a)")
-        os.chmod(tmp_path / "other.db", 0o600)
-        with pytest.raises(StoreForeign):
-            enqueue_in(db, spec("j"))
-    with closing(sqlite3.connect(":memory:")) as db, pytest.raises(StoreMisused):
-        enqueue_in(db, spec("j"))
-
-
-@pytest.mark.parametrize(
-    ("refused", "error"),
-    [
-        (JobSpec(command="x", id="there"), IdTaken),
-        (JobSpec(command="x", unique_key="k"), KeyTaken),
-        (JobSpec(command="x", after=("nobody",)), SpecError),
-    ],
-    ids=["id", "key", "parent"],
-)
-def test_a_refused_job_leaves_no_transaction_open_that_its_call_began(
-    queue: Path, refused: JobSpec, error: type
-) -> None:
-    with closing(sqlite3.connect(queue)) as db:
-        for began in (False, True):
-            if began:
-                place_order(db, "mine")
-            with pytest.raises(error):
-                enqueue_in(db, refused)
-            assert db.in_transaction is began
-        db.commit()
-    assert orders(queue) == ["mine"]
-
-
-@pytest.mark.parametrize("statement", ["synchronous = NORMAL", "user_version = 1"])
-def test_a_refused_connection_is_left_in_no_transaction(queue: Path, statement: str) -> None:
-    with closing(sqlite3.connect(queue)) as db:
-        db.execute(f"PRAGMA {statement}")
-        with pytest.raises(StoreMisused):
-            enqueue_in(db, spec("j"))
-        assert not db.in_transaction
-
-
-def test_a_transaction_that_read_before_another_wrote_is_told_how_to_begin(
-    db: sqlite3.Connection, store: Store
-) -> None:
-    db.execute("BEGIN")
-    db.execute("SELECT * FROM orders").fetchall()
-    store.enqueue(spec("meanwhile"))
-    with pytest.raises(StoreMisused, match="BEGIN IMMEDIATE"):
-        enqueue_in(db, spec("j"))
-    db.execute("ROLLBACK")
-    db.execute("BEGIN IMMEDIATE")
-    enqueue_in(db, spec("j"))
-    db.execute("COMMIT")
-    assert ids(store) == ["there", "meanwhile", "j"]
-
-
-@pytest.mark.parametrize("begins", ["Flam", "the caller"])
-def test_what_is_enqueued_while_no_pool_runs_is_checkpointed_now_and_then(
-    queue: Path, store: Store, monkeypatch: pytest.MonkeyPatch, begins: str
-) -> None:
-    monkeypatch.setattr(joining, "CHANGES_A_CHECKPOINT", 200)
-    log = queue.with_name("queue.db-wal")
-    sizes = []
-    with closing(sqlite3.connect(queue)) as db:
-        for n in range(200):
-            if begins == "the caller" and n % 50:  # else there is never a moment for it
-                db.execute("BEGIN IMMEDIATE")
-            enqueue_in(db, spec(f"j{n}"))
-            db.commit()
-            sizes.append(log.stat().st_size)
-    assert sizes[100] == sizes[-1]
-
-
-def test_no_checkpoint_is_made_beside_one_who_holds_the_gate(
-    queue: Path, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(joining, "CHANGES_A_CHECKPOINT", 0)
-    log = queue.with_name("queue.db-wal")
-    with closing(sqlite3.connect(queue)) as db, closing(Gate(str(queue))) as gate:
-
-        def grown(name: str) -> int:
-            before = log.stat().st_size
-            for n in range(50):
-                enqueue_in(db, spec(f"{name}{n}"))
-                db.commit()
-            return log.stat().st_size - before
-
-        with gate.held(0):
-            assert grown("held") > 0
-        assert grown("free") == 0
