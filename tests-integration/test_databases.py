@@ -82,6 +82,7 @@ def test_its_jobs_are_run_in_their_order_and_leave_it_whole(
     assert {name: flam.state(name) for name in ("later", "child", "paused", "dead")} == {
         "later": "pending", "child": "blocked", "paused": "pending", "dead": "dead",
     }  # fmt: skip
+    flam.ok("config", "unset", "lease_seconds")  # of which doctor warns
     findings = flam.json("doctor")["findings"]
     waits = "schedules"  # for a worker, and none runs
     assert {each["subject"] for each in findings if each["level"] != "pass"} <= {waits}
