@@ -114,6 +114,13 @@ def minimums(session: nox.Session) -> None:
         pytest(session, package)
 
 
+@nox.session(reuse_venv=False)
+def ranges(session: nox.Session) -> None:
+    """Each package beside the oldest and the newest of the others that its ranges allow."""
+    session.install(*BUILD_TOOLS)
+    session.run("python", "tools/ranges.py", *session.posargs)
+
+
 @nox.session
 def build(session: nox.Session) -> None:
     """What a release consists of, and that it holds what it should and nothing else."""

@@ -2,14 +2,17 @@
 """Makes the commit and the tag of a package's release, and pushes neither.
 
 The newest section of the package's CHANGELOG, headed "Unreleased" (or, for a first release, with
-the version), gets the version and today's date: "## 0.2.0 - 2026-01-31".
+the version), gets the version and today's date: "## 0.2.0 - 2026-01-31". Of each flam-store a
+small queue is kept among the tests (``specimen.py``), which all later ones must open.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -72,6 +75,12 @@ class Release:
     @property
     def subject(self) -> str:
         return f"{self.name}: {self.version}"
+
+    @property
+    def specimen(self) -> Path | None:
+        """The folder for the queue that is kept of it; of flam-store only."""
+        folder = self.root / "tests-integration/databases" / f"{self.name}-{self.version}"
+        return folder if self.name == "flam-store" else None
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = REPOSITORY) -> int:
@@ -206,6 +215,8 @@ def show(release: Release, edits: Sequence[Edit]) -> None:
     """Print the changes, the commit and the tag that would be made."""
     for edit in edits:
         print("\n".join(difference(release, edit)))
+    if release.specimen:
+        print(f"specimen  {relative(release, release.specimen)}")
     print(f"commit  {release.subject}\ntag     {release.tag}")
 
 
@@ -217,13 +228,27 @@ def difference(release: Release, edit: Edit) -> Iterator[str]:
 
 def carry_out(release: Release, edits: Sequence[Edit]) -> None:
     """Write, commit and tag; say how to publish it."""
+    names = [relative(release, edit.path) for edit in edits]
+    if release.specimen:
+        write_specimen(release, release.specimen)
+        names.append(relative(release, release.specimen))
     for edit in edits:
         edit.path.write_text(edit.new, "utf-8")
-    names = [relative(release, edit.path) for edit in edits]
+    git(release, "add", "--", *names)
     git(release, "commit", "--quiet", f"--message={release.subject}", "--", *names)
     message = f"--message={release.name} {release.version}"
     git(release, "tag", "--annotate", message, release.tag)
     print(f"{release.tag} is made. It is published by: git push --atomic origin main {release.tag}")
+
+
+def write_specimen(release: Release, folder: Path) -> None:
+    """Have the sources write the queue. RefusedError, with nothing left, when they do not."""
+    command = [sys.executable, str(release.root / "tools/specimen.py"), str(folder)]
+    environ = os.environ | {"PYTHONPATH": str(release.folder / "src")}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environ)
+    if done.returncode:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise RefusedError(f"no queue could be written: {(done.stderr or done.stdout).strip()}")
 
 
 def relative(release: Release, path: Path) -> str:

@@ -130,7 +130,11 @@ def add_schedules(store: Store) -> None:
     job = JobSpec(command="echo nightly", queue="scheduled", labels={"kind": "report"})
     nightly: dict[str, Any] = {"timezone": "Europe/Berlin", "overlap": Overlap.SKIP, "job": job}
     store.add_schedule(ScheduleSpec(name="nightly", cron="30 2 * * *", **nightly))
-    rare = {"cron": "0 0 1 1 *", "catch_up": CatchUp.LAST, "job": JobSpec(command="echo year")}
+    rare: dict[str, Any] = {
+        "cron": "0 0 1 1 *",
+        "catch_up": CatchUp.LAST,
+        "job": JobSpec(command="echo year"),
+    }
     store.add_schedule(ScheduleSpec(name="stopped", **rare))
     store.pause_schedule("stopped", by="somebody")
     store.run_schedule("nightly")

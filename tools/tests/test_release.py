@@ -21,6 +21,16 @@ CHANGELOG = """\
 
 The first version.
 """
+SPECIMEN = """\
+import pathlib
+import sys
+
+import flam_store
+
+folder = pathlib.Path(sys.argv[1])
+folder.mkdir(parents=True)
+(folder / "queue.db").write_text(flam_store.__doc__)
+"""
 NEEDS = {"flam-store": "attrs>=23.2", "flam-worker": "flam-store>=0.1,<0.3"}
 
 
@@ -31,17 +41,22 @@ def git(root: Path, *words: str) -> str:
 
 def commit(root: Path) -> None:
     git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message", "more")
+    git(root, "commit", "--quiet", "--allow-empty", "--message", "more")
 
 
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with two packages at 0.1.0, of which flam-store has something to release."""
+def identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let git know who commits, and nothing else of whoever runs the tests."""
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "Somebody")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "somebody@example.org")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with two packages at 0.1.0, of which flam-store has something to release."""
+    identity(monkeypatch)
     for name, needed in NEEDS.items():
         source = tmp_path / "packages" / name / "src" / name.replace("-", "_")
         source.mkdir(parents=True)
@@ -49,6 +64,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         project = f'[project]\nname = "{name}"\ndependencies = ["{needed}"]\n'
         (source.parents[1] / "pyproject.toml").write_text(project)
     changelog(tmp_path).write_text(CHANGELOG)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/specimen.py").write_text(SPECIMEN)
+    (tmp_path / ".gitignore").write_text("__pycache__/\n")
     git(tmp_path, "init", "--quiet", "--initial-branch=main")
     commit(tmp_path)
     git(tmp_path, "tag", "flam-store-v0.1.0")
@@ -82,6 +100,8 @@ def test_a_release_is_one_commit_and_one_annotated_tag(root: Path) -> None:
     assert git(root, "status", "--porcelain") == ""
     init = root / "packages/flam-store/src/flam_store/__init__.py"
     assert init.read_text() == '"""It."""\n\n__version__ = "0.2.0"\n'
+    specimen = "tests-integration/databases/flam-store-0.2.0/queue.db"
+    assert git(root, "show", f"flam-store-v0.2.0:{specimen}") == "It."
     dated = f"## 0.2.0 - {datetime.now(UTC).date().isoformat()}"
     assert changelog(root).read_text() == CHANGELOG.replace("## Unreleased", dated)
 
@@ -95,8 +115,25 @@ def test_a_dry_run_shows_the_changes_and_makes_none(
     assert "-## Unreleased\n+## 0.2.0 - " in shown
     assert '-__version__ = "0.1.0"\n+__version__ = "0.2.0"' in shown
     assert "flam-store-v0.2.0" in shown
+    assert "specimen  tests-integration/databases/flam-store-0.2.0\n" in shown
     assert (git(root, "rev-parse", "HEAD"), git(root, "tag")) == before
     assert git(root, "status", "--porcelain") == ""
+
+
+def test_a_release_without_a_queue_of_its_own_is_refused(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "tools/specimen.py").write_text(f"{SPECIMEN}\nraise SystemExit('no queue')\n")
+    commit(root)
+    assert "no queue" in refusal(root, "0.2.0", capsys)
+
+
+def test_of_the_other_packages_no_queue_is_kept(root: Path) -> None:
+    text = "# Changelog\n\n## Unreleased\n\n- A thing.\n"
+    (root / "packages/flam-worker/CHANGELOG.md").write_text(text)
+    commit(root)
+    assert run(root, "flam-worker", "0.2.0") == 0
+    assert not (root / "tests-integration").exists()
 
 
 def test_the_first_release_may_have_its_version_as_heading_and_in_the_sources(root: Path) -> None:
