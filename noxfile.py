@@ -121,6 +121,13 @@ def ranges(session: nox.Session) -> None:
     session.run("python", "tools/ranges.py", *session.posargs)
 
 
+@nox.session(reuse_venv=False)
+def installs(session: nox.Session) -> None:
+    """Installed in every way, a job run, uninstalled; a table: ``nox -s installs -- pipx``."""
+    session.install(*BUILD_TOOLS, "pipx", "uv")
+    session.run("python", "tools/installs.py", *session.posargs, env={"PATH": PATH})
+
+
 @nox.session
 def build(session: nox.Session) -> None:
     """What a release consists of, and that it holds what it should and nothing else."""

@@ -152,7 +152,8 @@ def try_out(root: Path, mix: Mix) -> None:
         run(sys.executable, "-m", "venv", python.parents[1])
         run(python, "-m", "pip", "install", "--quiet", *wheels, *TEST_TOOLS)
         run(python, "-m", "pip", "check")
-        run(python, "-m", "pytest", "-p", "no:cacheprovider", "-q", root / SMOKE, cwd=root)
+        quiet = ["-q", "--tb=short", "-p", "no:cacheprovider"]
+        run(python, "-m", "pytest", *quiet, root / SMOKE, cwd=root)
 
 
 def build(root: Path, package: Package, dist: Path) -> Path:
