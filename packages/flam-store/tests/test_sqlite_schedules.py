@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -136,6 +137,54 @@ def test_one_that_cannot_be_read_is_skipped_and_hinders_no_other(path: Path, wha
         store.pause_schedule(name, by="ann")
         store.remove_schedule(name)
         assert [each for each in store.examine() if each.level is Level.FAIL] == []
+
+
+@pytest.mark.parametrize("column", ["name", "cron", "timezone", "spec", "overlap", "catch_up"])
+def test_one_that_is_no_text_is_skipped_named_and_removed(path: Path, column: str) -> None:
+    with opened(path) as store:
+        for each in ("a", "bad", "z"):
+            store.add_schedule(schedule_spec(each))
+    spoil_text(path, column)
+    name = "\udcff" if column == "name" else "bad"
+    with opened(path, later()) as store:
+        ticked = store.enqueue_due()
+        expected = 3 if column in ("overlap", "catch_up") else 2  # which have a value to go by
+        assert len(ticked.jobs) == expected
+        assert len(ticked.problems) == 3 - expected
+        assert {each.name for each in store.schedules()} == {"a", name, "z"}
+        assert all(problem.isprintable() for problem in ticked.problems)
+        for each in store.ticks(name):
+            assert each.skipped is None or "\udcff" not in each.skipped
+        store.pause_schedule(name, by="ann")
+        store.remove_schedule(name)
+        assert {each.name for each in store.schedules()} == {"a", "z"}
+
+
+def test_doctor_gives_a_name_that_is_no_text_as_a_shell_takes_it(path: Path) -> None:
+    with opened(path) as store:
+        store.add_schedule(schedule_spec("bad"))
+    edit(path, "UPDATE schedules SET name = CAST(x'61202707ff' AS TEXT)")
+    with opened(path) as store:
+        (fault,) = [each for each in store.examine() if each.subject == "schedules"]
+        assert r"schedule remove $'a\x20\x27\x07\xff', then" in str(fault.mend)
+        store.remove_schedule(os.fsdecode(b"a '\x07\xff"))
+        assert store.schedules() == ()
+
+
+def test_who_paused_it_may_be_no_text(path: Path) -> None:
+    with opened(path) as store:
+        store.add_schedule(schedule_spec("s"))
+        store.pause_schedule("s", by="ann")
+    edit(path, "UPDATE schedules SET paused_by = CAST(x'ff' AS TEXT)")
+    with opened(path) as store:
+        assert store.schedule("s").problem is None
+        assert store.schedule("s").paused_by == r"\udcff"
+
+
+def spoil_text(path: Path, column: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        db.execute(f"UPDATE schedules SET {column} = CAST(x'ff' AS TEXT) WHERE name = 'bad'")
 
 
 @pytest.mark.parametrize("millis", [-(2**62), 2**62])

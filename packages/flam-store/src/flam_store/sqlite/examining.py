@@ -163,13 +163,25 @@ def _schedules(db: sqlite3.Connection, now: int) -> Iterator[Finding]:
     found = scheduling.schedules(db)
     for each in found:
         if each.problem is not None:
-            mend = f"queuectl schedule remove {shlex.quote(each.name)}, then add it anew"
+            mend = f"queuectl schedule remove {_for_a_shell(each.name)}, then add it anew"
             yield failed("schedules", f"{each.name} cannot be read: {each.problem}", mend)
     if astray := [name for name, _ in scheduling.astray(db, now)]:
         problem = f"{_told(astray, 'schedule')} waiting for none of the next ticks"
         yield warned("schedules", problem, REPAIR)
     elif found and all(each.problem is None for each in found):
         yield passed("schedules", f"{counted(len(found), 'schedule')}, each can be read")
+
+
+def _for_a_shell(name: str) -> str:
+    r"""The word that gives it; where it is no text, as bash, zsh and others take bytes: $'\xff'."""
+    if name.isprintable():
+        return shlex.quote(name)
+    raw = name.encode("utf-8", "surrogateescape")
+    return "$'" + "".join(map(_escaped, raw)) + "'"
+
+
+def _escaped(byte: int) -> str:
+    return chr(byte) if chr(byte).isalnum() and byte < 0x80 else f"\\x{byte:02x}"
 
 
 def _readable(db: sqlite3.Connection, now: int) -> Iterator[Finding]:  # noqa: ARG001

@@ -315,55 +315,59 @@ VALUES (:name, :cron, :timezone, :overlap, :catch_up, :spec, :now, :next_at)
 ON CONFLICT (name) DO NOTHING;
 
 -- name: schedules
-SELECT name, cron, timezone, overlap, catch_up, spec, created_at, paused_at, paused_by, next_at
+-- Text that another program has spoilt is none: it is read, and names are given, as bytes.
+SELECT CAST(name AS BLOB), CAST(cron AS BLOB), CAST(timezone AS BLOB), CAST(overlap AS BLOB),
+       CAST(catch_up AS BLOB), CAST(spec AS BLOB), created_at, paused_at, CAST(paused_by AS BLOB), next_at
 FROM schedules ORDER BY name;
 
 -- name: schedule
-SELECT name, cron, timezone, overlap, catch_up, spec, created_at, paused_at, paused_by, next_at
-FROM schedules WHERE name = ?;
+SELECT CAST(name AS BLOB), CAST(cron AS BLOB), CAST(timezone AS BLOB), CAST(overlap AS BLOB),
+       CAST(catch_up AS BLOB), CAST(spec AS BLOB), created_at, paused_at, CAST(paused_by AS BLOB), next_at
+FROM schedules WHERE name = CAST(? AS TEXT);
 
 -- name: due_schedules
-SELECT name, cron, timezone, overlap, catch_up, spec, created_at, paused_at, paused_by, next_at
+SELECT CAST(name AS BLOB), CAST(cron AS BLOB), CAST(timezone AS BLOB), CAST(overlap AS BLOB),
+       CAST(catch_up AS BLOB), CAST(spec AS BLOB), created_at, paused_at, CAST(paused_by AS BLOB), next_at
 FROM schedules WHERE paused_at IS NULL AND next_at <= :now ORDER BY next_at LIMIT :limit;
 
 -- name: next_tick
 SELECT min(next_at) FROM schedules WHERE paused_at IS NULL;
 
 -- name: move_on
-UPDATE schedules SET next_at = :next_at WHERE name = :name AND next_at = :due AND paused_at IS NULL;
+UPDATE schedules SET next_at = :next_at WHERE name = CAST(:name AS TEXT) AND next_at = :due AND paused_at IS NULL;
 
 -- name: pause_schedule
 UPDATE schedules SET paused_at = coalesce(paused_at, :now), paused_by = :by, next_at = NULL
-WHERE name = :name;
+WHERE name = CAST(:name AS TEXT);
 
 -- name: resume_schedule
-UPDATE schedules SET paused_at = NULL, paused_by = NULL, next_at = :next_at WHERE name = :name;
+UPDATE schedules SET paused_at = NULL, paused_by = NULL, next_at = :next_at WHERE name = CAST(:name AS TEXT);
 
 -- name: remove_schedule
-DELETE FROM schedules WHERE name = :name;
+DELETE FROM schedules WHERE name = CAST(:name AS TEXT);
 
 -- name: insert_tick
-INSERT INTO ticks (schedule, tick_at, seq, job_id, skipped) VALUES (:name, :at, :seq, :job_id, :skipped)
+INSERT INTO ticks (schedule, tick_at, seq, job_id, skipped) VALUES (CAST(:name AS TEXT), :at, :seq, :job_id, :skipped)
 ON CONFLICT (schedule, tick_at) DO NOTHING;
 
 -- name: forget_old_ticks
 DELETE FROM ticks
-WHERE schedule = :name
-  AND tick_at <= (SELECT tick_at FROM ticks WHERE schedule = :name ORDER BY tick_at DESC LIMIT 1 OFFSET :kept)
+WHERE schedule = CAST(:name AS TEXT)
+  AND tick_at <= (SELECT tick_at FROM ticks WHERE schedule = CAST(:name AS TEXT) ORDER BY tick_at DESC LIMIT 1 OFFSET :kept)
   AND NOT (
     tick_at > coalesce(
-        (SELECT tick_at FROM ticks WHERE schedule = :name ORDER BY tick_at DESC LIMIT 1 OFFSET 2 * :kept), -1e19)
-    AND EXISTS (SELECT 1 FROM schedules WHERE name = :name AND overlap = 'skip')
+        (SELECT tick_at FROM ticks WHERE schedule = CAST(:name AS TEXT) ORDER BY tick_at DESC LIMIT 1 OFFSET 2 * :kept), -1e19)
+    AND EXISTS (SELECT 1 FROM schedules WHERE name = CAST(:name AS TEXT) AND overlap = 'skip')
     AND EXISTS (SELECT 1 FROM jobs WHERE seq = ticks.seq AND state NOT IN ('completed', 'dead', 'cancelled')));
 
 -- name: ticks_of
 SELECT ticks.tick_at, ticks.job_id, jobs.state, ticks.skipped
 FROM ticks LEFT JOIN jobs ON jobs.seq = ticks.seq
-WHERE ticks.schedule = :name ORDER BY ticks.tick_at DESC LIMIT :limit;
+WHERE ticks.schedule = CAST(:name AS TEXT) ORDER BY ticks.tick_at DESC LIMIT :limit;
 
 -- name: unfinished_of_schedule
 SELECT jobs.id FROM ticks JOIN jobs ON jobs.seq = ticks.seq
-WHERE ticks.schedule = :name AND jobs.state NOT IN ('completed', 'dead', 'cancelled')
+WHERE ticks.schedule = CAST(:name AS TEXT) AND jobs.state NOT IN ('completed', 'dead', 'cancelled')
 ORDER BY ticks.tick_at DESC LIMIT 1;
 
 -- name: next_due

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from flam_store.clock import instant, millis
 from flam_store.cron import parse_cron
@@ -17,6 +17,8 @@ from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.schema import found_schema
 from flam_store.state import State
+
+K = TypeVar("K", Overlap, CatchUp)
 
 _SINCE_SCHEMA = 2
 _FAR = timedelta(days=1)
@@ -51,7 +53,7 @@ def schedules(db: sqlite3.Connection) -> tuple[Schedule, ...]:
 
 def schedule(db: sqlite3.Connection, name: str) -> Schedule:
     # No name is refused for its form: one that another program has spoilt can be removed.
-    found = name.isprintable() and db.execute(SQL["schedule"], (name,)).fetchall()
+    found = is_key(name) and db.execute(SQL["schedule"], (key(name),)).fetchall()
     if not found:
         raise ScheduleNotFound(name)
     return from_row(found[0])
@@ -59,7 +61,7 @@ def schedule(db: sqlite3.Connection, name: str) -> Schedule:
 
 def ticks(db: sqlite3.Connection, name: str, limit: int) -> tuple[Tick, ...]:
     schedule(db, name)
-    found = db.execute(SQL["ticks_of"], {"name": name, "limit": limit}).fetchall()
+    found = db.execute(SQL["ticks_of"], {"name": key(name), "limit": limit}).fetchall()
     return tuple(
         Tick(
             at=rows.instant_within_the_calendar(at),
@@ -73,7 +75,7 @@ def ticks(db: sqlite3.Connection, name: str, limit: int) -> tuple[Tick, ...]:
 
 def pause(db: sqlite3.Connection, name: str, by: str, now: int) -> Schedule:
     schedule(db, name)
-    db.execute(SQL["pause_schedule"], {"name": name, "by": by, "now": now})
+    db.execute(SQL["pause_schedule"], {"name": key(name), "by": by, "now": now})
     return schedule(db, name)
 
 
@@ -83,13 +85,13 @@ def resume(db: sqlite3.Connection, name: str, now: int) -> Schedule:
     following = parse_cron(found.cron, found.timezone).next(instant(now))
     times = [at for at in (found.next_at, following) if at is not None]
     next_at = millis(min(times)) if times else None
-    db.execute(SQL["resume_schedule"], {"name": name, "next_at": next_at})
+    db.execute(SQL["resume_schedule"], {"name": key(name), "next_at": next_at})
     return schedule(db, name)
 
 
 def remove(db: sqlite3.Connection, name: str) -> None:
     schedule(db, name)
-    db.execute(SQL["remove_schedule"], {"name": name})
+    db.execute(SQL["remove_schedule"], {"name": key(name)})
 
 
 def job_of(found: Schedule) -> JobSpec:
@@ -102,27 +104,56 @@ def job_of(found: Schedule) -> JobSpec:
 
 def from_row(row: rows.Row) -> Schedule:
     """A schedule, with its problem where another program has spoilt the row."""
-    (name, cron, timezone, overlap, catch_up, text, created_at, paused_at, paused_by,
-     next_at) = row  # fmt: skip
+    *_, spec, created_at, paused_at, paused_by, next_at = row
+    name, cron, timezone, overlap, catch_up = map(_text, row[:5])
     job, problem = None, None
-    given: dict[str, Any] = {"overlap": Overlap(overlap), "catch_up": CatchUp(catch_up)}
+    given: dict[str, Any] = {
+        "name": name,
+        "cron": cron,
+        "timezone": timezone,
+        "overlap": _one_of(Overlap, overlap),
+        "catch_up": _one_of(CatchUp, catch_up),
+    }
     try:
-        job = parse_spec(text)
-        ScheduleSpec(name=name, cron=cron, timezone=timezone, job=job, **given)
+        job = parse_spec(spec)
+        ScheduleSpec(job=job, **given)
     except SpecError as error:
-        problem = str(error)
+        problem = legible(str(error))
     return Schedule(
-        name=name,
-        cron=cron,
-        timezone=timezone,
         job=job,
         created_at=rows.instant_within_the_calendar(created_at),
         paused_at=rows.instant_as_far_as_readable(paused_at),
-        paused_by=paused_by,
+        paused_by=None if paused_by is None else legible(_text(paused_by)),
         next_at=rows.instant_as_far_as_readable(next_at),
         problem=problem,
         **given,
     )
+
+
+def key(name: str) -> bytes:
+    """The name as the statements take it: another program may have written one that is no text."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def is_key(name: str) -> bool:
+    try:
+        return bool(key(name))
+    except UnicodeEncodeError:
+        return False
+
+
+def _text(value: bytes) -> str:
+    """What the column says; bytes that are no text as surrogates, which no rule lets pass."""
+    return value.decode("utf-8", "surrogateescape")
+
+
+def legible(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _one_of(kind: type[K], word: str) -> K:
+    """The word's member; the first, which is the mildest, where a CHECK was switched off."""
+    return kind(word) if word in set(kind) else next(iter(kind))
 
 
 def astray(db: sqlite3.Connection, now: int) -> Iterator[tuple[str, int]]:
@@ -142,5 +173,5 @@ def call_back(db: sqlite3.Connection, now: int) -> int:
     """Let those that are astray wait for their next tick; how many there were."""
     found = tuple(astray(db, now))
     for name, next_at in found:
-        db.execute(SQL["resume_schedule"], {"name": name, "next_at": next_at})
+        db.execute(SQL["resume_schedule"], {"name": key(name), "next_at": next_at})
     return len(found)

@@ -27,7 +27,7 @@ from flam_store.schedule import (
 )
 from flam_store.sqlite import enqueueing, rows
 from flam_store.sqlite.queries import SQL
-from flam_store.sqlite.scheduling import from_row, job_of, schedule
+from flam_store.sqlite.scheduling import from_row, job_of, key, legible, schedule
 
 _LONGEST_MS = rows.END_OF_TIME
 """A spoilt ``next_at`` may be more than a duration can hold."""
@@ -49,7 +49,7 @@ def enqueue_due(db: sqlite3.Connection, limit: int, config: Config, now: int) ->
     for row in db.execute(SQL["due_schedules"], {"now": now, "limit": limit}).fetchall():
         found, due = from_row(row), row[-1]
         if found.problem is not None:
-            problems.append(f"schedule {found.name}: {found.problem}")
+            problems.append(legible(f"schedule {found.name}: {found.problem}"))
             _skip_unreadable(db, found, due, now)
         elif job_id := _turn(db, found, due, config, now):
             jobs.append(job_id)
@@ -101,7 +101,7 @@ def _enqueue(db: sqlite3.Connection, found: Schedule, config: Config, *, at: int
 
 
 def _unfinished(db: sqlite3.Connection, name: str) -> str | None:
-    held = db.execute(SQL["unfinished_of_schedule"], {"name": name}).fetchall()
+    held = db.execute(SQL["unfinished_of_schedule"], {"name": key(name)}).fetchall()
     return held[0][0] if held else None
 
 
@@ -116,7 +116,7 @@ def _skip_unreadable(db: sqlite3.Connection, found: Schedule, due: int, now: int
 
 
 def _move_on(db: sqlite3.Connection, name: str, due: int, next_at: int | None) -> bool:
-    moved = db.execute(SQL["move_on"], {"name": name, "due": due, "next_at": next_at})
+    moved = db.execute(SQL["move_on"], {"name": key(name), "due": due, "next_at": next_at})
     return moved.rowcount == 1
 
 
@@ -136,7 +136,7 @@ def _note(
 
     A run by hand may have the very time of a tick: the second to come stands a moment later.
     """
-    told = {"name": name, "at": at, "seq": seq, "job_id": job_id, "skipped": skipped}
+    told = {"name": key(name), "at": at, "seq": seq, "job_id": job_id, "skipped": skipped}
     while db.execute(SQL["insert_tick"], told).rowcount != 1:
         told["at"] = at = at + 1
-    db.execute(SQL["forget_old_ticks"], {"name": name, "kept": TICKS_KEPT})
+    db.execute(SQL["forget_old_ticks"], {"name": key(name), "kept": TICKS_KEPT})
