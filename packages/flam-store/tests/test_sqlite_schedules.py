@@ -153,8 +153,8 @@ def test_one_that_is_no_text_is_skipped_named_and_removed(path: Path, column: st
         assert len(ticked.problems) == 3 - expected
         assert {each.name for each in store.schedules()} == {"a", name, "z"}
         assert all(problem.isprintable() for problem in ticked.problems)
-        for each in store.ticks(name):
-            assert each.skipped is None or "\udcff" not in each.skipped
+        for tick in store.ticks(name):
+            assert tick.skipped is None or "\udcff" not in tick.skipped
         store.pause_schedule(name, by="ann")
         store.remove_schedule(name)
         assert {each.name for each in store.schedules()} == {"a", "z"}

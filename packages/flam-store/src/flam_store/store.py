@@ -275,7 +275,8 @@ class Store(StoreReader, Protocol):
         """Change what a job asks for that is pending, blocked or failed.
 
         A new time or delay makes it due then, also for a retry; a new queue or priority places
-        it as if it had been enqueued with that. JobNotFound; WrongState.
+        it as if it had been enqueued with that. JobNotFound; WrongState; SpecError when its labels
+        would make it longer than a spec may be.
         """
 
     def pause(self, queue: str, *, by: str, note: str | None = None) -> QueueInfo:

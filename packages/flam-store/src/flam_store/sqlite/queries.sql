@@ -285,6 +285,12 @@ WHERE seq = :seq AND state IN ('pending', 'blocked', 'failed');
 -- name: take_labels
 DELETE FROM labels WHERE seq = :seq AND key IN (SELECT value FROM json_each(:keys));
 
+-- name: spec_bytes
+SELECT coalesce(length(CAST(command AS BLOB)), 0) + coalesce(length(CAST(options AS BLOB)), 0)
+     + (SELECT coalesce(sum(length(CAST(key AS BLOB)) + length(CAST(value AS BLOB)) + 6), 0)  -- "":"",
+        FROM labels WHERE seq = :seq)
+FROM jobs WHERE seq = :seq;
+
 -- name: set_label
 INSERT INTO labels (seq, key, value) VALUES (?, ?, ?)
 ON CONFLICT (seq, key) DO UPDATE SET value = excluded.value;

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from flam_store.change import JobChange
-from flam_store.errors import JobNotFound, WrongState
+from flam_store.errors import JobNotFound, SpecError, WrongState
 from flam_store.job import JobFilter
 from flam_store.state import WAITING, State
 from flam_store.store import Store
@@ -104,6 +104,15 @@ class Changing(Suite):
         assert ids_claimed(store) == []
         clock.advance(HOUR)
         assert ids_claimed(store) == ["j"]
+
+    def test_a_job_does_not_grow_beyond_what_a_spec_may_be(self, store: Store) -> None:
+        old, new = ({f"{word}{n}": "\u20ac" * 333 for n in range(600)} for word in ("old", "new"))
+        store.enqueue(spec("j", labels=old))
+        with pytest.raises(SpecError, match="1,048,576 bytes") as refused:
+            store.update("j", JobChange(labels=new, priority=9))
+        assert refused.value.field == "labels"
+        assert (store.job("j").priority, store.job("j").labels) == (0, old)
+        assert store.update("j", JobChange(labels=new, unlabel=tuple(old))).labels == new
 
     def test_it_can_be_found_by_its_new_label(self, store: Store) -> None:
         store.enqueue_many([spec("a"), spec("b")])
