@@ -253,6 +253,36 @@ def test_ids_or_a_filter_must_be_given(
     assert told in refused.err
 
 
+RETRY_ALL = ("dlq", "retry", "--all")
+PURGE = ("purge", "--state", "dead")
+
+
+@pytest.mark.parametrize(
+    ("words", "question"),
+    [
+        (RETRY_ALL, "Retry 1 job?"),
+        (PURGE, "Delete 1 job and the output?"),
+        ((*PURGE, "--older-than", "0s"),
+         "Delete, of 1 job, what finished 0s ago or before, and the output?"),
+    ],
+)  # fmt: skip
+def test_a_terminal_is_asked_before_many_are_retried_or_deleted(
+    queuectl: Run,
+    workshop: Workshop,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    question: str,
+) -> None:
+    workshop.dead("d")
+    monkeypatch.setattr(sys, "stdin", Person("n\n"))
+    refused = queuectl(*words)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err == f"{question} [y/N] Nothing was changed.\n"
+    assert workshop.store.job("d").state is State.DEAD
+    monkeypatch.setattr(sys, "stdin", Person(""))
+    assert queuectl(*words, "--yes", "--json").json == {"count": 1}
+
+
 def test_states_that_cannot_be_meant_are_refused(queuectl: Run) -> None:
     refused = queuectl("cancel", "--state", "completed", "--yes")
     assert refused.code == 2

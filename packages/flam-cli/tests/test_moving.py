@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from conftest import Run, Workshop
 
+from flam_cli.files import new_private_file
 from flam_store.home import Home
 
 
@@ -122,6 +125,44 @@ def test_what_is_wrong_is_one_line(
     assert (refused.code, refused.out, refused.err.count("\n")) == (code, "", 1)
     assert told in refused.err
     assert not home.path.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="such files are Linux's")
+@pytest.mark.parametrize("replace", [False, True])
+def test_an_export_that_is_killed_leaves_no_part_of_itself(tmp_path: Path, replace: bool) -> None:
+    file = tmp_path / "out/jobs.ndjson"
+    file.parent.mkdir()
+    if replace:
+        file.write_text("before")
+    killed = multiprocessing.get_context("fork").Process(
+        target=_killed_while_writing, args=(str(file), replace)
+    )
+    killed.start()
+    killed.join(60)
+    assert killed.exitcode == -signal.SIGKILL
+    assert {path.name: path.read_text() for path in file.parent.iterdir()} == (
+        {"jobs.ndjson": "before"} if replace else {}
+    )
+
+
+def _killed_while_writing(name: str, replace: bool) -> None:
+    with new_private_file(name, replace=replace) as file:
+        file.write(b"a part")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_where_a_file_must_have_a_name_it_is_private_and_complete_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool
+) -> None:
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    file = tmp_path / "out/jobs.ndjson"
+    file.parent.mkdir()
+    with new_private_file(str(file), replace=replace) as out:
+        out.write(b"whole")
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"whole", 0o600)
+    assert os.listdir(file.parent) == ["jobs.ndjson"]
 
 
 def test_a_torn_file_imports_nothing(exported: Path, other: Run, tmp_path: Path) -> None:

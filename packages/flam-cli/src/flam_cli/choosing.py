@@ -103,8 +103,12 @@ def require_consent(store: StoreReader, which: JobFilter, verb: str) -> None:
     """Ask the person at the terminal whether that many jobs are meant; without one, UsageError."""
     if not sys.stdin.isatty():
         raise UsageError(f"Give --yes to {verb} many jobs: standard input is no terminal to ask.")
-    question = f"{verb.capitalize()} {_how_many(store, which)}? [y/N] "
-    print(question, end="", file=sys.stderr, flush=True)
+    ask(f"{verb.capitalize()} {how_many(store, which)}?")
+
+
+def ask(question: str) -> None:
+    """Ask the person at the terminal; whatever is no yes ends the command with 1."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         human.complain("Nothing was changed.", prefix="")
         raise typer.Exit(1)
@@ -125,7 +129,7 @@ def sweeps(verb: Callable[[Selection], Sweep], selection: Selection) -> Iterator
         raise
 
 
-def _how_many(store: StoreReader, which: JobFilter) -> str:
+def how_many(store: StoreReader, which: JobFilter) -> str:
     jobs = 0
     after = None
     while jobs < _MOST_COUNTED:

@@ -22,17 +22,52 @@ def new_private_file(name: str, *, replace: bool) -> Iterator[BinaryIO]:
         if os.path.lexists(name) and not replace:
             raise _taken(name)
         folder, _, last = os.path.abspath(name).rpartition("/")
+        part = _nameless(folder or "/")
         # The module makes it with 0600, which a umask can only lessen.
-        with NamedTemporaryFile(dir=folder or "/", prefix=f".{last[:100]}.", delete=False) as part:
+        with part or NamedTemporaryFile(
+            dir=folder or "/", prefix=f".{last[:100]}.", delete=False
+        ) as file:
             try:
-                os.fchmod(part.fileno(), 0o600)
-                yield part  # type: ignore[misc]
-                part.flush()
-                os.fsync(part.fileno())
-                _give_name(part.name, name, replace=replace)
+                os.fchmod(file.fileno(), 0o600)
+                yield file  # type: ignore[misc]
+                file.flush()
+                os.fsync(file.fileno())
+                if part:
+                    _give_first_name(part, folder or "/", name, replace=replace)
+                else:
+                    _give_name(file.name, name, replace=replace)
             finally:
-                with suppress(OSError):
-                    os.unlink(part.name)
+                if not part:
+                    with suppress(OSError):
+                        os.unlink(file.name)
+
+
+def _nameless(folder: str) -> BinaryIO | None:
+    """A file that is gone with this process, whatever ends it; None where there is no such thing.
+
+    Not every file system has them, and its name is given by way of ``/proc``.
+    """
+    if not hasattr(os, "O_TMPFILE") or not os.path.exists("/proc/self/fd"):
+        return None
+    try:
+        return open(os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600), "w+b")
+    except OSError:
+        return None
+
+
+def _give_first_name(part: BinaryIO, folder: str, name: str, *, replace: bool) -> None:
+    """A file cannot be linked over another: to replace one it has another name for a moment."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    last = os.path.basename(os.path.abspath(name))
+    first = f".{last[:100]}.{os.getpid()}" if replace else last
+    try:
+        os.link(f"/proc/self/fd/{part.fileno()}", first, dst_dir_fd=fd, follow_symlinks=True)
+        if replace:
+            os.replace(first, last, src_dir_fd=fd, dst_dir_fd=fd)
+    except FileExistsError:
+        raise _taken(name) from None
+    finally:
+        os.close(fd)
 
 
 def _give_name(part: str, name: str, *, replace: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from flam_cli.choosing import ask, how_many
 from flam_cli.deleting import answer, purge_all
 from flam_cli.errors import UsageError
 from flam_cli.listing import print_jobs
@@ -46,13 +47,18 @@ def list_(
     print_jobs(call_of(context, json=json), _DEAD, limit=limit, after=after)
 
 
-@app.command(epilog=examples("queuectl dlq retry thumb-17 thumb-18", "queuectl dlq retry --all"))
+@app.command(
+    epilog=examples("queuectl dlq retry thumb-17 thumb-18", "queuectl dlq retry --all --yes")
+)
 def retry(
     context: typer.Context,
     ids: Annotated[
         list[str] | None, typer.Argument(metavar="ID...", help="The jobs.", show_default=False)
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask. Only a terminal is asked.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make dead letters pending again, with their attempts set to 0."""
@@ -61,7 +67,12 @@ def retry(
         raise UsageError("Give the ids of dead letters, or --all.")
     if ids:
         raise typer.Exit(_retry_named(call, ids))
-    answer(call, _retry_all(made(call)), "pending again")
+    place = made(call)
+    if not yes and sys.stdin.isatty():
+        with place.store() as store:
+            jobs = how_many(store, _DEAD)
+        ask(f"Retry {jobs}?")
+    answer(call, _retry_all(place), "pending again")
 
 
 @app.command(epilog=examples("queuectl dlq purge --yes"))

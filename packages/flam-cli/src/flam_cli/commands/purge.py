@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
+from flam_cli.choosing import ask, how_many
 from flam_cli.deleting import answer, purge_all
 from flam_cli.errors import UsageError
 from flam_cli.options import (
@@ -18,7 +20,7 @@ from flam_cli.options import (
     queue_name,
     states,
 )
-from flam_cli.place import made
+from flam_cli.place import Place, made
 from flam_cli.root import examples, new_app
 from flam_store.job import JobFilter
 from flam_store.state import FINISHED
@@ -52,6 +54,9 @@ def purge(  # noqa: PLR0917, each is an option
         list[str] | None,
         typer.Option(metavar="K=V", help="Only with this label; may be repeated, all must match."),
     ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask. Only a terminal is asked.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Delete finished jobs and their output, for good.
@@ -71,4 +76,14 @@ def purge(  # noqa: PLR0917, each is an option
         queue=None if queue is None else queue_name(queue),
         labels=pairs("--label", label),
     )
-    answer(call, purge_all(made(call), which, age), "deleted")
+    place = made(call)
+    if not yes and sys.stdin.isatty():
+        _ask(place, which, older_than)
+    answer(call, purge_all(place, which, age), "deleted")
+
+
+def _ask(place: Place, which: JobFilter, older_than: str | None) -> None:
+    with place.store() as store:
+        jobs = how_many(store, which)
+    old = f", of {jobs}, what finished {older_than} ago or before," if older_than else f" {jobs}"
+    ask(f"Delete{old} and the output?")
