@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,30 @@ def test_the_watchdog_is_fed_in_half_its_time_and_not_more_often(manager: Manage
     assert manager.heard("WATCHDOG=1")
     assert len(manager.told) == 1
     assert 0 < service.beat_at - time.monotonic() <= 1500
+
+
+def test_a_watchdog_of_no_time_does_not_keep_the_pool_busy(manager: Manager) -> None:
+    service = Service({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "1"})
+    service.beat()
+    assert service.beat_at - time.monotonic() > 0.05
+
+
+def test_the_watchdog_is_fed_while_something_takes_long(manager: Manager) -> None:
+    service = Service({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "200000"})
+    with service.beating():
+        until(lambda: manager.heard("WATCHDOG=1") and len(manager.told) > 2, "it is fed, and again")
+    assert threading.active_count() == 1
+
+
+def test_what_takes_for_ever_is_not_covered_up(manager: Manager) -> None:
+    service = Service({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "200000"})
+    with service.beating(at_most_seconds=0):
+        until(lambda: threading.active_count() == 1, "nothing is told any more")
+
+
+def test_without_a_watchdog_nobody_is_kept_busy_by_what_takes_long(manager: Manager) -> None:
+    with Service({"NOTIFY_SOCKET": manager.address}).beating():
+        assert threading.active_count() == 1
 
 
 @pytest.mark.parametrize(

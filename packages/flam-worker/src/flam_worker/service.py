@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 _PATIENCE_SECONDS = 1.0
+_LEAST_SECONDS = 0.1
+_MOST_COVERED_SECONDS = 300.0
 _NEVER = float("inf")
 
 
@@ -24,7 +27,7 @@ class Service:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
-        self._every_seconds = _watchdog_seconds(environ) / 2
+        self._every_seconds = max(_LEAST_SECONDS, _watchdog_seconds(environ) / 2)
         self.beat_at = time.monotonic() if self.is_there else _NEVER
         """When to call ``beat`` next, on the monotonic clock."""
         if self._every_seconds == _NEVER:
@@ -55,6 +58,29 @@ class Service:
         if time.monotonic() >= self.beat_at:
             self.beat_at = time.monotonic() + self._every_seconds
             self._tell("WATCHDOG=1")
+
+    @contextmanager
+    def beating(self, at_most_seconds: float = _MOST_COVERED_SECONDS) -> Iterator[None]:
+        """Tell it also while something takes long, but not for ever: it may hang.
+
+        A thread does, which has ended with the block. Nothing is to be forked within it.
+        """
+        if self.beat_at == _NEVER:
+            yield
+            return
+        over, until = threading.Event(), time.monotonic() + at_most_seconds
+
+        def tell() -> None:
+            while time.monotonic() < until and not over.wait(self._every_seconds):
+                self._tell("WATCHDOG=1")
+
+        teller = threading.Thread(target=tell, name="watchdog", daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            over.set()
+            teller.join()
 
     def _tell(self, *lines: str) -> None:
         if not self.is_there:

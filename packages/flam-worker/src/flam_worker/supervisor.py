@@ -299,7 +299,8 @@ class Supervisor:
                     self._stoppages.look(store, self._own_processes())
                     raise
                 self._enqueue_due(store)  # first: a sweep may take long
-                self._recovery.sweep(store)
+                with self._service.beating():  # which waits for the ends of lost processes
+                    self._recovery.sweep(store)
                 self._housekeeping.look(store, third / 4)
             if not orders.known:
                 self._register()
@@ -331,7 +332,8 @@ class Supervisor:
     def _leave(self) -> None:
         try:
             with self._settings.open() as store:
-                self._recovery.sweep(store)
+                with self._service.beating():
+                    self._recovery.sweep(store)
                 store.forget(self._settings.supervisor)
         except (FlamError, OSError) as error:
             log.error("%s", error)
