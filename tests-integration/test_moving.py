@@ -53,7 +53,7 @@ def test_an_import_that_is_killed_around_its_commit_is_whole_or_nothing(
     flam: Flam, elsewhere: Flam, point: str, jobs: int
 ) -> None:
     filled(flam, flam.home.parent / "written")
-    faulty = {**flam.environ, "FLAM_FAULTS": f"{point}=kill"}
+    faulty = {**flam.environ, "FLAM_FAULTS": f"this process may fail: {point}=kill"}
     elsewhere.ok("init")
     killed = elsewhere.ctl("import", input=flam.ok("export"), env=faulty)
     assert killed.returncode == -signal.SIGKILL

@@ -154,7 +154,8 @@ class Chaos:
 
     def environ(self, faults: str = "") -> dict[str, str]:
         """The environment of this trial's programs, with faults if any are asked for."""
-        asked = {"FLAM_FAULTS": faults, "FLAM_FAULTS_TOLD": str(self.told)} if faults else {}
+        told = {"FLAM_FAULTS_TOLD": str(self.told)}
+        asked = {"FLAM_FAULTS": f"this process may fail: {faults}", **told} if faults else {}
         return {**self.flam.environ, **asked}
 
     # Seeing, from outside the store

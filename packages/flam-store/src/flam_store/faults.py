@@ -1,6 +1,7 @@
 """Named points at which a test may make this process fail. Without ``FLAM_FAULTS``, nothing.
 
-``FLAM_FAULTS`` is a list such as ``claimed=kill:0.1,committing=delay:1:0.5``: at the point
+It begins with ``this process may fail:``, so that nobody sets it by mistake; without that it means
+nothing. Then comes a list such as ``claimed=kill:0.1,committing=delay:1:0.5``: at the point
 ``claimed`` SIGKILL in one of ten cases, at ``committing`` half a second's pause each time. The
 actions are ``kill``, ``stop`` (SIGSTOP), ``raise`` (an OSError) and ``delay``. Each fault that
 is about to happen is a line in the file that ``FLAM_FAULTS_TOLD`` names.
@@ -14,7 +15,10 @@ POINTS = ("committing", "committed", "claimed", "spawned", "exited")
 """Before a commit; between commit and reply; between claim and spawn; between spawn and its
 record; between a command's exit and the report of it."""
 
-_asked = os.environ.get("FLAM_FAULTS", "")
+_CONSENT = "this process may fail:"
+
+_given = os.environ.get("FLAM_FAULTS", "")
+_asked = _given.removeprefix(_CONSENT).strip() if _given.startswith(_CONSENT) else ""
 
 
 def reach(point: str) -> None:
