@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,7 +21,7 @@ from flam_store.home import Home
 from flam_store.names import new_id
 from flam_store.outcome import Completed
 from flam_store.worker import ProcessId, Registration, Role
-from flam_worker.identity import this_process
+from flam_worker.identity import process_of, this_process
 
 
 class Person(io.StringIO):
@@ -200,6 +201,33 @@ def test_update_refuses_wrong_values(
     refused = queuectl("update", "a", *words)
     assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
     assert told in refused.err
+
+
+# worker stop
+
+
+def test_workers_are_stopped_also_when_the_configuration_cannot_be_read(
+    queuectl: Run, workshop: Workshop, home: Home
+) -> None:
+    with subprocess.Popen(["sleep", "600"]) as worker:
+        register(workshop, process_of(worker.pid))
+        home.config_path.write_text("{")
+        home.config_path.chmod(0o600)
+        threading.Thread(target=worker.wait).start()
+        said = queuectl("worker", "stop")
+        assert worker.wait(60) == -signal.SIGUSR1  # which a worker takes for a word to look
+    assert (said.code, said.out) == (0, "Stopped 1 worker.\n")
+    assert "config.json" in said.err
+
+
+def test_where_no_worker_is_known_a_configuration_that_cannot_be_read_is_an_error(
+    queuectl: Run, workshop: Workshop, home: Home
+) -> None:
+    home.config_path.write_text('{"store_url": ')
+    home.config_path.chmod(0o600)
+    refused = queuectl("worker", "stop")
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert "config.json" in refused.err
 
 
 # cancel and retry by filter

@@ -11,7 +11,7 @@ import attrs
 from flam_cli.options import Call
 from flam_store.config import Config
 from flam_store.config_file import read_config
-from flam_store.errors import JobNotFound, ScheduleNotFound, StoreError
+from flam_store.errors import ConfigError, JobNotFound, ScheduleNotFound, StoreError
 from flam_store.home import Home, find_home, working_directory
 from flam_store.opening import open_store, without_password
 from flam_store.output import Logs
@@ -65,6 +65,14 @@ def existing(call: Call) -> Place:
     home = home_of(call)
     home.check()
     return Place(home=home, config=read_config(home.config_path), creates=False)
+
+
+def existing_whatever_is_configured(call: Call) -> tuple[Place, ConfigError | None]:
+    """The same with the defaults, and the error, where the configuration cannot be read."""
+    try:
+        return existing(call), None
+    except ConfigError as error:
+        return Place(home=home_of(call), config=Config(), creates=False), error
 
 
 def made(call: Call) -> Place:

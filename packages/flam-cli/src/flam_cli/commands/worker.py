@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flam_cli import sightings
-from flam_cli.errors import UsageError
+from flam_cli.errors import UsageError, line
 from flam_cli.options import Call, Json, call_of, complete_queue, duration_seconds, queue_names
 from flam_cli.pauses import tell_of_pauses
-from flam_cli.place import existing, made
+from flam_cli.place import existing, existing_whatever_is_configured, made
 from flam_cli.render import human, machine
 from flam_cli.render.overview import print_workers
 from flam_cli.root import examples, new_app
@@ -142,12 +142,17 @@ def _start_in_background(call: Call, options: PoolOptions) -> None:
 
 
 def _stopped(call: Call, *, now: bool, timeout_seconds: float | None) -> int:
-    with existing(call).store() as store:
-        if not store.workers():
-            return 0
-        from flam_worker.pool import stop_pools
+    place, problem = existing_whatever_is_configured(call)
+    with place.store() as store:
+        if store.workers():
+            from flam_worker.pool import stop_pools
 
-        return stop_pools(store, now=now, timeout_seconds=timeout_seconds)
+            if problem is not None:
+                human.complain(line(problem))
+            return stop_pools(store, now=now, timeout_seconds=timeout_seconds)
+    if problem is not None:  # which may name another store
+        raise problem
+    return 0
 
 
 def _counted(workers: int) -> str:
