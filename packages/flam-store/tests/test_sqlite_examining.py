@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -90,6 +93,29 @@ BROKEN = {
     "a table that refers to a job": (
         "schema", Level.FAIL, "CREATE TABLE theirs (job TEXT REFERENCES Jobs (id))"),
 }  # fmt: skip
+
+
+READ_ONLY = """
+mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 77
+exec "$2" -c '
+import sys
+from flam_store.opening import looking_at
+with looking_at(f"sqlite:///{sys.argv[1]}") as store:
+    for each in store.examine():
+        print(each.level, each.subject, each.text)
+' "$1"
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="mounting is for Linux")
+def test_a_queue_that_cannot_be_written_is_a_fault(path: Path) -> None:
+    filled(path)
+    words = ["unshare", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh", str(path)]
+    done = subprocess.run([*words, sys.executable], check=False, capture_output=True, text=True)
+    if done.returncode in (1, 77) and not done.stdout:
+        pytest.skip(f"nothing can be mounted here: {done.stderr}")
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("pass")]
+    assert lines == [f"fail file {path} cannot be written: no job can be enqueued or run"]
 
 
 def test_a_sound_queue_has_no_faults(path: Path) -> None:

@@ -117,13 +117,20 @@ class Conflict(FlamError):
 
 
 class IdTaken(Conflict):
-    """``others`` is how many more ids of an import belong to stored jobs; None for a new job."""
+    """``others`` is how many more ids of an import belong to stored jobs; None for a new job.
 
-    def __init__(self, job_id: str, *, others: int | None = None) -> None:
+    ``twice``: no job is stored under it, but two of those that were to be stored had it.
+    """
+
+    def __init__(self, job_id: str, *, others: int | None = None, twice: bool = False) -> None:
         self.job_id = job_id
         self.others = others
+        self.twice = twice
         problem = f"The id {job_id!r} belongs to a stored job"
-        if others is None:
+        if twice:
+            problem = f"The id {job_id!r} is given twice"
+            mend = "Give each job its own, or none; nothing was stored."
+        elif others is None:
             mend = "Give another, or none."
         else:
             problem += f", and so do {others:,} more of these" if others else ""

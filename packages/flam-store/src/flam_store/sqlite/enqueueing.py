@@ -22,7 +22,7 @@ def insert(db: sqlite3.Connection, specs: Iterable[JobSpec], config: Config, now
     seq = first
     pending = iter(specs)
     while chunk := list(islice(pending, _CHUNK)):
-        _insert_chunk(db, chunk, config, seq, now)
+        _insert_chunk(db, chunk, config, seq, now, since=first)
         seq += len(chunk)
     return int(seq - first)
 
@@ -48,7 +48,13 @@ def _holder(db: sqlite3.Connection, spec: JobSpec) -> str | None:
 
 
 def _insert_chunk(
-    db: sqlite3.Connection, chunk: list[JobSpec], config: Config, first: int, now: int
+    db: sqlite3.Connection,
+    chunk: list[JobSpec],
+    config: Config,
+    first: int,
+    now: int,
+    *,
+    since: int,
 ) -> None:
     reached: list[JobSpec] = []
 
@@ -61,7 +67,7 @@ def _insert_chunk(
     try:
         db.executemany(SQL["insert_job"], parameters())
     except sqlite3.IntegrityError as error:
-        raise _conflict(db, reached[0], error) from error
+        raise _conflict(db, reached[0], error, since) from error
     labels = [(seq, key, value) for seq, spec in enumerate(chunk, first)
               for key, value in spec.labels.items()]  # fmt: skip
     if labels:
@@ -85,9 +91,10 @@ def _wait_for_parents(db: sqlite3.Connection, spec: JobSpec, seq: int) -> State:
 
 
 def _conflict(
-    db: sqlite3.Connection, spec: JobSpec, error: sqlite3.IntegrityError
+    db: sqlite3.Connection, spec: JobSpec, error: sqlite3.IntegrityError, since: int
 ) -> Conflict | sqlite3.IntegrityError:
-    if db.execute(SQL["seq_of"], (spec.id,)).fetchall():
-        return IdTaken(str(spec.id))
+    """What is in the way. What has a number from ``since`` on, is to be stored with this one."""
+    if found := db.execute(SQL["seq_of"], (spec.id,)).fetchall():
+        return IdTaken(str(spec.id), twice=found[0][0] >= since)
     holder = db.execute(SQL["key_holder"], (spec.unique_key,)).fetchall()
     return KeyTaken(str(spec.unique_key), holder[0][0]) if holder else error

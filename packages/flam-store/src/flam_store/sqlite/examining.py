@@ -36,6 +36,7 @@ RESTORE = (
     "queuectl restore FILE"
 )
 REPAIR = "queuectl doctor --repair"
+_WRITABLE = "chmod u+w, and look at how the file system is mounted"
 
 
 def examine(session: Session, now: int) -> tuple[Finding, ...]:
@@ -70,6 +71,10 @@ def _sqlite() -> Finding:
 
 
 def _files(where: str) -> Iterator[Finding]:
+    unwritable = [path for path in (where, os.path.dirname(where)) if not _is_writable(path)]
+    if unwritable:
+        problem = f"{unwritable[0]} cannot be written: no job can be enqueued or run"
+        yield failed("file", problem, _WRITABLE)
     if kind := place.file_system(where):
         yield passed("file system", f"{kind}, on which SQLite's locks hold")
     else:
@@ -87,6 +92,11 @@ def _files(where: str) -> Iterator[Finding]:
             yield warned("copies", f"{parts[0]} was left by a restore that was killed", REPAIR)
     if silent := bells.silent(f"{where}-bells"):
         yield warned("bells", f"{counted(len(silent), 'bell')} of processes that died", REPAIR)
+
+
+def _is_writable(path: str) -> bool:
+    """By this process: the file system may be read-only, or the mode."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _size(path: str) -> int:

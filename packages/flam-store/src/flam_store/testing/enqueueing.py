@@ -128,6 +128,14 @@ class Enqueueing(Suite):
                     store.enqueue_many([*good, one, spec("later")])
                 assert everything(store) == before
 
+    def test_an_id_that_is_given_twice_is_told_as_that(self, store: Store) -> None:
+        store.enqueue(spec("old"))
+        with pytest.raises(IdTaken, match="'a' is given twice") as caught:
+            store.enqueue_many([spec("a"), *(spec(f"j{n}") for n in range(1_200)), spec("a")])
+        assert caught.value.job_id == "a"
+        with pytest.raises(IdTaken, match="'old' belongs to a stored job"):
+            store.enqueue_many([spec("a"), spec("old"), spec("a")])
+
     def test_an_iterable_that_fails_leaves_none_of_many(self, store: Store) -> None:
         def failing() -> Iterator[JobSpec]:
             yield spec("a")
