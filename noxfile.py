@@ -130,19 +130,20 @@ def installs(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """What a release consists of, and that it holds what it should and nothing else."""
+    """What a release consists of, that it holds what it should, and that all ways give the same."""
     session.install(*BUILD_TOOLS)
     dist = fresh_folder(session)
     for package in PACKAGES:
         build_package(session, package, dist)
     session.run("python", "tools/check_wheels.py", str(dist))
-    again = dist.with_name("again")
-    shutil.rmtree(again, ignore_errors=True)
-    for package in PACKAGES:
-        build_package(session, package, again)
-    same, _, _ = filecmp.cmpfiles(dist, again, names := os.listdir(dist), shallow=False)
-    if differing := set(names) - set(same):
-        session.error(f"built twice, they differ: {' '.join(differing)}")
+    for word, build_again in (("again", build_package), ("from-the-tree", build_wheel)):
+        other = dist.with_name(word)
+        shutil.rmtree(other, ignore_errors=True)
+        for package in PACKAGES:
+            build_again(session, package, other)
+        same, _, _ = filecmp.cmpfiles(dist, other, names := os.listdir(other), shallow=False)
+        if differing := set(names) - set(same):
+            session.error(f"built {word}, they differ: {' '.join(differing)}")
 
 
 @nox.session(reuse_venv=False)
@@ -224,6 +225,12 @@ def build_package(session: nox.Session, package: str, dist: Path) -> None:
             shutil.copy2(path, dist)
         return
     session.run("python", "-m", "build", "--no-isolation", f"--outdir={dist}", package, silent=True)
+
+
+def build_wheel(session: nox.Session, package: str, dist: Path) -> None:
+    """The wheel without the way over an sdist."""
+    words = ["--no-isolation", "--wheel", f"--outdir={dist}"]
+    session.run("python", "-m", "build", *words, package, silent=True)
 
 
 def fresh_folder(session: nox.Session) -> Path:
