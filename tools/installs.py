@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import ranges
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = ("flam-store", "flam-worker", "flam-cli")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
@@ -250,19 +252,12 @@ def debian(row: Row, place: Place, built: Built) -> None:
 def upgrade(row: Row, place: Place, built: Built) -> None:
     """Over an install whose pool runs: that goes on, and obeys the new one."""
     make_venv(row, place, "")
-    install_into(row, place, *built.all_wheels())
+    install_into(row, place, *(last_release(place.folder) or built.all_wheels()))
     ctl: list[str | Path] = [place.venv / "bin/queuectl", "--home", place.home]
+    before = version_of(ctl[:1])
     until = place.folder / "go-on"
-    run(
-        *ctl,
-        "enqueue",
-        "--id",
-        "long",
-        "--",
-        "sh",
-        "-c",
-        f"until [ -e {until} ]; do sleep 0.1; done",
-    )
+    loop = f"until [ -e {until} ]; do sleep 0.1; done"
+    run(*ctl, "enqueue", "--id", "long", "--", "sh", "-c", loop)
     run(*ctl, "worker", "start", "--count", "2")
     try:
         place.pip("install", "--quiet", "--force-reinstall", "--no-deps", *built.all_wheels())
@@ -274,8 +269,18 @@ def upgrade(row: Row, place: Place, built: Built) -> None:
     finally:
         run(*ctl, "worker", "stop", "--timeout", "60")
     row.job, row.version = "ran", version_of(ctl[:1])
-    row.remark = "over the same version, with a running pool"
+    row.remark = f"over {before}, with a running pool"
     uninstall(row, place, *PACKAGES)
+
+
+def last_release(folder: Path) -> list[Path]:
+    """The wheels of the newest tags; none where a package has no tag."""
+    found = [[ranges.package_of(REPOSITORY, name, tag) for tag in ranges.tags(REPOSITORY, name)]
+             for name in PACKAGES]  # fmt: skip
+    if not all(found):
+        return []
+    newest = [max(versions, key=lambda package: package.order) for versions in found]
+    return [ranges.build(REPOSITORY, each, folder / each.name) for each in newest]
 
 
 def of_python(version: str) -> Way:
