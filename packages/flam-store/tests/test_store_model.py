@@ -383,16 +383,17 @@ class QueueMachine(RuleBasedStateMachine):
                    for child in self.jobs.values())  # fmt: skip
 
     def _enqueue_all(self, specs: list[JobSpec]) -> None:
+        first = self.next_seq
         for spec in specs:
-            self._enqueue_one(spec)
+            self._enqueue_one(spec, first)
 
-    def _enqueue_one(self, spec: JobSpec) -> None:
+    def _enqueue_one(self, spec: JobSpec, first: int = 0) -> None:
         assert spec.id is not None
         for parent in spec.after:
             if parent not in self.jobs:
                 raise SpecError(f"no job has the id {parent!r}", field="after")
         if spec.id in self.jobs:
-            raise IdTaken(spec.id)
+            raise IdTaken(spec.id, twice=self.jobs[spec.id].seq >= first > 0)
         holder = self._key_holder(spec.unique_key)
         if holder is not None:
             raise KeyTaken(str(spec.unique_key), holder)
