@@ -15,6 +15,7 @@ import pytest
 from conftest import Run, Workshop
 
 from flam_cli.files import new_private_file
+from flam_store.errors import StoreError
 from flam_store.home import Home
 
 
@@ -163,6 +164,14 @@ def test_where_a_file_must_have_a_name_it_is_private_and_complete_all_the_same(
         out.write(b"whole")
     assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"whole", 0o600)
     assert os.listdir(file.parent) == ["jobs.ndjson"]
+
+
+def test_what_cannot_be_replaced_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "out/folder"
+    folder.mkdir(parents=True)
+    with pytest.raises(StoreError), new_private_file(str(folder), replace=True) as out:
+        out.write(b"whole")
+    assert os.listdir(folder.parent) == ["folder"]
 
 
 def test_a_torn_file_imports_nothing(exported: Path, other: Run, tmp_path: Path) -> None:

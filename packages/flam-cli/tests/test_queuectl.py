@@ -274,6 +274,22 @@ def test_the_shell_is_offered_ids_of_the_directory_that_the_line_names(
     assert completed(process, typed) == ["thumb-9"]
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["show", "nope"], "list"),
+        (["queue", "resume", "nope"], "queue list"),
+        (["schedule", "show", "nope"], "schedule list"),
+    ],
+)
+def test_what_is_not_found_comes_with_the_command_that_shows_what_there_is(
+    queuectl: Run, words: list[str], hint: str
+) -> None:
+    refused = queuectl(*words)
+    assert refused.code == 3
+    assert re.search(rf"'nope'\. \"queuectl {hint}\" shows the (ids|names)\.", refused.err)
+
+
 def test_completion_makes_nothing_and_is_quiet_on_trouble(
     process: Callable[..., Any], home: Home
 ) -> None:

@@ -5,11 +5,26 @@ from __future__ import annotations
 import typer
 
 from flam_store import exits
-from flam_store.errors import FlamError
+from flam_store.errors import (
+    AttemptNotFound,
+    FlamError,
+    JobNotFound,
+    QueueNotFound,
+    ScheduleNotFound,
+    StoreInUse,
+)
 from flam_store.text import suggest
 
 # Typer brings its own copy of click; this is the only way to its classes by a public name.
 _USAGE: type[Exception] = typer.BadParameter.__mro__[1]
+
+_HINTS: dict[type[FlamError], str] = {
+    JobNotFound: '"queuectl list" shows the ids.',
+    AttemptNotFound: '"queuectl show" lists them.',
+    QueueNotFound: '"queuectl queue list" shows the names.',
+    ScheduleNotFound: '"queuectl schedule list" shows the names.',
+    StoreInUse: '"queuectl worker stop" stops them.',
+}
 
 _GLOBAL = ("--home", "--debug", "--version")
 
@@ -30,13 +45,20 @@ def exit_code(error: Exception) -> int:
 def line(error: Exception) -> str:
     """The error as one sentence or two, not yet made harmless for a terminal."""
     if isinstance(error, FlamError):
-        return " ".join([str(error), *getattr(error, "__notes__", [])])
+        return " ".join([str(error), *_hint(error), *getattr(error, "__notes__", [])])
     if isinstance(error, _USAGE):
         return " ".join([_usage_line(error), *getattr(error, "__notes__", [])])
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}. --debug shows the traceback."
     return f"{type(error).__name__}: {error}. --debug shows the traceback."
+
+
+def _hint(error: FlamError) -> list[str]:
+    """The command that helps, where there is one: the library knows none."""
+    if isinstance(error, AttemptNotFound) and error.attempt is None:
+        return []
+    return [_HINTS[type(error)]] if type(error) in _HINTS else []
 
 
 def _usage_line(error: Exception) -> str:

@@ -10,6 +10,7 @@ from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 
 from flam_store.errors import FileTaken, StoreError, StoreFull
+from flam_store.names import new_id
 
 
 @contextmanager
@@ -57,15 +58,20 @@ def _nameless(folder: str) -> BinaryIO | None:
 
 def _give_first_name(part: BinaryIO, folder: str, name: str, *, replace: bool) -> None:
     """A file cannot be linked over another: to replace one it has another name for a moment."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     last = os.path.basename(os.path.abspath(name))
-    first = f".{last[:100]}.{os.getpid()}" if replace else last
+    first = f".{last[:100]}.{new_id()}" if replace else last
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.link(f"/proc/self/fd/{part.fileno()}", first, dst_dir_fd=fd, follow_symlinks=True)
         if replace:
             os.replace(first, last, src_dir_fd=fd, dst_dir_fd=fd)
     except FileExistsError:
         raise _taken(name) from None
+    except OSError:
+        if replace:
+            with suppress(OSError):
+                os.unlink(first, dir_fd=fd)
+        raise
     finally:
         os.close(fd)
 

@@ -29,7 +29,8 @@ FlamError
 └── UnsafeError          the data directory is open to somebody else
 
 An error takes facts, keeps them as attributes and writes its own message: what is wrong,
-with the value, then what to do. A job that fails is no error; it is an outcome.
+with the value, then what to do. Which command helps, is for whoever has commands to say. A job
+that fails is no error; it is an outcome.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class NotFound(FlamError):
 class JobNotFound(NotFound):
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
-        super().__init__(f'No job has the id {job_id!r}. "queuectl list" shows the ids.')
+        super().__init__(f"No job has the id {job_id!r}.")
 
 
 class AttemptNotFound(NotFound):
@@ -94,22 +95,20 @@ class AttemptNotFound(NotFound):
         if attempt is None:
             problem = f"Job {job_id!r} has not been started yet, so it has no output."
         else:
-            problem = f'Job {job_id!r} has no attempt {attempt}. "queuectl show" lists them.'
+            problem = f"Job {job_id!r} has no attempt {attempt}."
         super().__init__(problem)
 
 
 class QueueNotFound(NotFound):
     def __init__(self, queue: str) -> None:
         self.queue = queue
-        super().__init__(f'No queue is named {queue!r}. "queuectl queue list" shows the names.')
+        super().__init__(f"No queue is named {queue!r}.")
 
 
 class ScheduleNotFound(NotFound):
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__(
-            f'No schedule is named {name!r}. "queuectl schedule list" shows the names.'
-        )
+        super().__init__(f"No schedule is named {name!r}.")
 
 
 class Conflict(FlamError):
@@ -185,7 +184,7 @@ class StoreInUse(Conflict):
         self.users = users
         super().__init__(
             f"{place} is in use by {', '.join(users)}. Nothing was changed; "
-            'stop the workers with "queuectl worker stop", then try again.'
+            "stop the workers, then try again."
         )
 
 
