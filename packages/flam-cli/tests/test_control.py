@@ -203,6 +203,21 @@ def test_update_refuses_wrong_values(
     assert told in refused.err
 
 
+# wait
+
+
+def test_an_unknown_id_is_told_at_once_and_the_others_are_waited_for(
+    home: Home, workshop: Workshop
+) -> None:
+    enqueue(workshop, "a")
+    with started("--home", str(home.path), "wait", "a", "nope") as waiting:
+        assert waiting.stderr is not None
+        assert b"No job has the id 'nope'" in waiting.stderr.readline()
+        assert waiting.poll() is None
+        workshop.store.cancel("a", by="test")
+        assert waiting.wait(60) == 3
+
+
 # worker stop
 
 

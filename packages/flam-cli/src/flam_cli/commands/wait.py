@@ -54,7 +54,8 @@ def wait(
     """Wait until jobs are finished: completed, dead or cancelled.
 
     Exits with 0 only if all of them are completed, or with --any the one that finished first,
-    otherwise with 1. What keeps a job from ever running is told on standard error.
+    otherwise with 1. What keeps a job from ever running is told on standard error. So is an id
+    that no job has, at once; the others are waited for all the same.
     """
     call = call_of(context, json=json)
     seconds = duration_seconds("--timeout", timeout)
