@@ -39,6 +39,7 @@ PURE = (
     "flam_store.selection",
     "flam_store.shapes",
     "flam_store.spec",
+    "flam_store.standing",
     "flam_store.state",
     "flam_store.text",
     "flam_store.why",

@@ -11,8 +11,9 @@ from flam_store.errors import SpecError
 from flam_store.job import Attempt, Job
 from flam_store.overview import QueueInfo
 from flam_store.relatives import Relative, Relatives, is_hopeless, waited_for, way_out
+from flam_store.standing import Kind, Standing
 from flam_store.state import FINISHED, AttemptState, State
-from flam_store.why import Kind, Standing, reasons, shape
+from flam_store.why import reasons, shape
 from flam_store.worker import ProcessId, Role, Stop, WorkerRecord
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -12,8 +12,9 @@ import attrs
 from flam_cli import sightings
 from flam_cli.render import human
 from flam_cli.render.progress import erase
+from flam_store.standing import Kind, Reason, Standing
 from flam_store.store import Store, StoreReader
-from flam_store.why import Kind, Reason, Standing, reasons
+from flam_store.why import reasons
 
 T = TypeVar("T")
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flam_store.relatives import Relatives
     from flam_store.schedule import Schedule, ScheduleSpec, Tick, Ticked
     from flam_store.selection import Selection, Sweep
-    from flam_store.why import Standing
+    from flam_store.standing import Standing
 
 
 class StoreReader(Protocol):

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
-
-import attrs
 
 from flam_store import shapes
 from flam_store.durations import format_duration
 from flam_store.finding import counted
-from flam_store.job import Attempt, Job
 from flam_store.overview import QueueInfo
 from flam_store.relatives import (
     MOST_COUNTED,
@@ -23,65 +18,12 @@ from flam_store.relatives import (
     waited_for,
     way_out,
 )
+from flam_store.standing import Kind, Reason, Standing, lives, serving, taking
 from flam_store.state import FINISHED, State
-from flam_store.worker import Role, WorkerRecord
+from flam_store.worker import WorkerRecord
 
 _NAMED = 5
 """So many jobs are named in a sentence."""
-
-
-class Kind(StrEnum):
-    """What keeps a job from running, or tells that nothing does."""
-
-    RUNNING = "running"
-    FINISHED = "finished"
-    BLOCKED = "blocked"
-    NOT_DUE = "not_due"
-    PAUSED = "paused"
-    FULL = "full"
-    NO_WORKERS = "no_workers"
-    NOT_SERVED = "not_served"
-    BUSY = "busy"
-    NEXT = "next"
-
-
-@attrs.frozen(kw_only=True)
-class Standing:
-    """All that decides when a job runs, read at one moment, ``at``.
-
-    ``latest`` is its latest attempt. ``running`` are ids of some jobs of its queue that run.
-    ``ahead`` counts the jobs of its queue that are ready and come before it, up to
-    ``relatives.MOST_COUNTED``; 0 for a job that is not due, None where priorities age: whether
-    a job comes before it then changes while they wait.
-    """
-
-    job: Job
-    at: datetime
-    latest: Attempt | None
-    relatives: Relatives
-    queue: QueueInfo
-    running: tuple[str, ...]
-    ahead: int | None
-    workers: tuple[WorkerRecord, ...]
-
-
-@attrs.frozen(kw_only=True)
-class Reason:
-    """One sentence, what to do about it (None: nothing), and the facts that it is made of.
-
-    ``stays`` says that time alone does not end it: somebody has to do something.
-    """
-
-    kind: Kind
-    text: str
-    advice: str | None = None
-    facts: Mapping[str, Any] = attrs.field(factory=dict)
-    stays: bool = False
-
-
-def lives(worker: WorkerRecord, at: datetime, seen: Mapping[str, bool]) -> bool:
-    """Whether a worker lives: as it was ``seen`` on its host (by id), otherwise by its lease."""
-    return seen.get(worker.id, at <= worker.heartbeat_at + worker.lease)
 
 
 def reasons(standing: Standing, seen: Mapping[str, bool]) -> tuple[Reason, ...]:
@@ -249,7 +191,7 @@ def _full(standing: Standing, _: Mapping[str, bool]) -> Reason | None:
 
 
 def _no_workers(standing: Standing, seen: Mapping[str, bool]) -> Reason | None:
-    if _taking(standing, seen):
+    if taking(standing, seen):
         return None
     return Reason(
         kind=Kind.NO_WORKERS,
@@ -260,10 +202,10 @@ def _no_workers(standing: Standing, seen: Mapping[str, bool]) -> Reason | None:
 
 
 def _not_served(standing: Standing, seen: Mapping[str, bool]) -> Reason | None:
-    taking = _taking(standing, seen)
-    if not taking or _serving(standing, seen):
+    there = taking(standing, seen)
+    if not there or serving(standing, seen):
         return None
-    served = sorted({queue for worker in taking for queue in worker.queues or ()})
+    served = sorted({queue for worker in there for queue in worker.queues or ()})
     queue = standing.queue.name
     return Reason(
         kind=Kind.NOT_SERVED,
@@ -277,16 +219,16 @@ def _not_served(standing: Standing, seen: Mapping[str, bool]) -> Reason | None:
 def _busy(standing: Standing, seen: Mapping[str, bool]) -> Reason | None:
     if standing.job.state is State.BLOCKED or standing.job.run_at > standing.at:
         return None
-    serving = _serving(standing, seen)
-    if not serving or (any(worker.job is None for worker in serving) and not standing.ahead):
+    able = serving(standing, seen)
+    if not able or (any(worker.job is None for worker in able) and not standing.ahead):
         return None
-    busy = sum(worker.job is not None for worker in serving)
+    busy = sum(worker.job is not None for worker in able)
     return Reason(
         kind=Kind.BUSY,
-        text=f"Of {counted(len(serving), 'worker')} that could take it, {busy} "
+        text=f"Of {counted(len(able), 'worker')} that could take it, {busy} "
         f"{'is' if busy == 1 else 'are'} busy{_ahead(standing.ahead)}.",
         advice='"queuectl worker start" adds workers.',
-        facts={"workers": len(serving), "busy": busy, "ahead": standing.ahead},
+        facts={"workers": len(able), "busy": busy, "ahead": standing.ahead},
     )
 
 
@@ -315,18 +257,6 @@ def _next(standing: Standing) -> Reason:
         text="Nothing holds it up: a worker is about to take it.",
         facts={"queue": standing.queue.name},
     )
-
-
-def _taking(standing: Standing, seen: Mapping[str, bool]) -> list[WorkerRecord]:
-    """The workers that live and take jobs."""
-    workers = (each for each in standing.workers if each.role is Role.WORKER)
-    return [each for each in workers if each.stop is None and lives(each, standing.at, seen)]
-
-
-def _serving(standing: Standing, seen: Mapping[str, bool]) -> list[WorkerRecord]:
-    """Those of them that take jobs of its queue."""
-    taking = _taking(standing, seen)
-    return [each for each in taking if each.queues is None or standing.queue.name in each.queues]
 
 
 def _span(since: datetime, until: datetime) -> str:

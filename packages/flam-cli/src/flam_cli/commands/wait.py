@@ -20,9 +20,9 @@ from flam_cli.waiting import Onlooker, until
 from flam_store import shapes
 from flam_store.exits import NO, TIMED_OUT
 from flam_store.job import Job
+from flam_store.standing import Kind
 from flam_store.state import FINISHED, State
 from flam_store.store import StoreReader
-from flam_store.why import Kind
 
 app = new_app()
 

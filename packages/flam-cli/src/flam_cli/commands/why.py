@@ -12,7 +12,8 @@ from flam_cli.place import existing
 from flam_cli.render import human, machine
 from flam_cli.root import examples, new_app
 from flam_cli.waiting import standing_of
-from flam_store.why import Reason, shape
+from flam_store.standing import Reason
+from flam_store.why import shape
 
 app = new_app()
 

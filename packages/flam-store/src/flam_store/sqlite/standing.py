@@ -10,8 +10,8 @@ from flam_store.job import Job
 from flam_store.relatives import MOST_COUNTED, Relative, Relatives
 from flam_store.sqlite import reading, registry, rows
 from flam_store.sqlite.queries import SQL
+from flam_store.standing import Standing
 from flam_store.state import State
-from flam_store.why import Standing
 
 _NAMED = 5
 _PARENTS = 20
