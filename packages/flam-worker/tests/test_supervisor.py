@@ -3,17 +3,22 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
-from children import Children
+from children import Children, until
 from pools import Pools
 
 from flam_store import State, Store
 from flam_store.config_file import read_config
+from flam_store.sqlite.schema import KNOWN
 from flam_store.worker import Role, Stop
 from flam_worker import child, supervisor
+from flam_worker.identity import send
 from flam_worker.recovery import Recovery
 from flam_worker.settings import Settings
 from flam_worker.supervisor import Supervisor
@@ -40,6 +45,25 @@ def test_a_supervisor_announces_its_workers_once(pools: Pools, children: Childre
     assert len(set(pids)) == 2
     assert pools.job(job).state is State.COMPLETED
     assert pools.records() == ()
+
+
+def test_a_pool_whose_queue_a_later_version_has_taken_over_finishes_its_jobs_and_ends(
+    pools: Pools, tmp_path: Path
+) -> None:
+    pool = pools.foreground("--count", "2")
+    job = pools.enqueue(f"until [ -e {tmp_path}/go-on ]; do sleep 0.05; done")
+    pools.wait_for(job, State.PROCESSING)
+    first = pools.supervisor()
+    with closing(sqlite3.connect(pools.home.database_path, isolation_level=None)) as db:
+        db.execute(f"PRAGMA user_version = {KNOWN + 1}")
+    send(first, signal.SIGUSR1)
+    until(lambda: b"stopping: graceful" in pools.log.read_bytes(), "it ends")
+    (tmp_path / "go-on").touch()
+    assert pool.wait(60) == 5
+    with closing(sqlite3.connect(pools.home.database_path, isolation_level=None)) as db:
+        db.execute(f"PRAGMA user_version = {KNOWN}")
+    assert pools.job(job).state is State.COMPLETED
+    assert "Install a later flam-store" in pools.log.read_text()
 
 
 def test_a_worker_that_a_sweep_has_reaped_is_not_signalled(

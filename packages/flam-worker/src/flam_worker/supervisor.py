@@ -16,7 +16,8 @@ import attrs
 
 from flam_store import Store
 from flam_store.config_file import read_config
-from flam_store.errors import FlamError, StoreBusy
+from flam_store.errors import FlamError, StoreBusy, StoreNewer
+from flam_store.exits import exit_code
 from flam_store.output import Logs
 from flam_store.worker import ProcessId, Registration, Role, Stop
 from flam_worker import journal, kernel, tree
@@ -304,12 +305,22 @@ class Supervisor:
                 self._housekeeping.look(store, third / 4)
             if not orders.known:
                 self._register()
+        except StoreNewer as error:
+            self._make_way(error)
+            return
         except (FlamError, OSError) as error:
             log.error("%s", error)
             return
         if orders.stop is not None:
             self._ask(orders.stop)
         journal.keep_short(log_path(self._settings.home))
+
+    def _make_way(self, error: StoreNewer) -> None:
+        """A later version has the queue now: end, as no order to do so could be read any more."""
+        if self._stop is None:
+            log.error("%s", error)
+        self._exit_code = exit_code(error)
+        self._ask(Stop.GRACEFUL)
 
     def _enqueue_due(self, store: Store) -> None:
         """Enqueue what schedules are due for, and look again when the next one is."""
