@@ -26,6 +26,7 @@ from flam_worker.identity import this_process
 from flam_worker.orders import Inbox
 from flam_worker.recovery import Stoppages
 from flam_worker.settings import Settings
+from flam_worker.spawn import Command
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Worker:
         self._store.forget(self.id)
         self._footprint.close()
         footprint.erase(self._settings.run_folder, self.id)
+        self._logs.nameless(self.id).unlink(missing_ok=True)
 
     def _turn(self, results: Sequence[Result], want: int = 1) -> Turn:
         """Record results and claim. While the store is busy or full, keep them and try again."""
@@ -145,7 +147,7 @@ class Worker:
 
     def _run(self, claim: Claim) -> tuple[End, int | None]:
         job = claim.job
-        command = executor.Command(
+        command = Command(
             shell=job.command,
             args=job.args,
             environment=job_environment(claim, self._environ),
@@ -160,7 +162,9 @@ class Worker:
             started=lambda pid: self._started(claim, pid),
         )
         try:
-            capture = Capture(self._logs, job.seq, claim.attempt, self._config.log_max_bytes)
+            capture = Capture(
+                self._logs, job.seq, claim.attempt, self._config.log_max_bytes, worker=self.id
+            )
         except OSError as error:
             problem = f"its output cannot be kept: {error}"
             self._hindered = executor.is_shortage(error)
