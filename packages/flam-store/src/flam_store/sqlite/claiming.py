@@ -12,7 +12,7 @@ import attrs
 from flam_store.clock import span
 from flam_store.config import Config
 from flam_store.job import Claim, Job
-from flam_store.outcome import Cancelled, Completed, Dead, Failure, Released, Result, Retry
+from flam_store.outcome import Cancelled, Completed, Dead, Failure, Released, Result, Retry, When
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.state import FINISHED, AttemptState, State
@@ -130,7 +130,8 @@ def _finish(db: sqlite3.Connection, result: Result, config: Config, *, now: int)
         note = f"; its worker reported later: {_told(result)}"
         db.execute(SQL["note_late_result"], fence | {"note": note})
         return None
-    db.execute(SQL["end_attempt"], fence | _attempt_after(result))
+    ended_at = _tell_when(db, fence, result.when, now=now)
+    db.execute(SQL["end_attempt"], fence | _attempt_after(result) | {"ended_at": ended_at})
     fit = int(job["ready"] is not None)
     if job["state"] in FINISHED:
         fit += db.execute(SQL["unblock_children"], {"seq": result.seq, "now": now}).rowcount
@@ -144,6 +145,18 @@ def _run_hooks(db: sqlite3.Connection, result: Result, config: Config, *, now: i
     from flam_store.sqlite.hooking import enqueue_hooks
 
     return enqueue_hooks(db, result, config, now=now)
+
+
+def _tell_when(
+    db: sqlite3.Connection, fence: dict[str, int], when: When | None, *, now: int
+) -> int:
+    """Correct the start of an attempt that is reported late, and return when it ended."""
+    if when is None:
+        return now
+    ended_at = now - max(0, span(when.ended_ago))
+    began_at = min(ended_at, now - span(when.began_ago))
+    db.execute(SQL["correct_start"], fence | {"began_at": began_at})
+    return ended_at
 
 
 def _job_after(result: Result, now: int) -> dict[str, Any]:

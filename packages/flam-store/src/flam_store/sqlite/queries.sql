@@ -248,8 +248,12 @@ UPDATE jobs SET state = :state, ready = :ready, run_at = coalesce(:run_at, run_a
 WHERE seq = :seq AND attempt = :attempt AND state = 'processing'
 RETURNING instr(options, '"on_') > 0;
 
+-- name: correct_start
+UPDATE attempts SET started_at = max(started_at, :began_at)
+WHERE seq = :seq AND attempt = :attempt AND state = 'running';
+
 -- name: end_attempt
-UPDATE attempts SET state = :state, finished_at = :now, exit_code = :exit_code, signal = :signal,
+UPDATE attempts SET state = :state, finished_at = :ended_at, exit_code = :exit_code, signal = :signal,
                     cause = :cause, error = :error, output_bytes = :output_bytes
 WHERE seq = :seq AND attempt = :attempt AND state = 'running';
 
