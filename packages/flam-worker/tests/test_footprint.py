@@ -13,6 +13,7 @@ from children import Children, until
 
 from flam_worker.footprint import Footprint, Step, Success, Trail, erase, read
 from flam_worker.identity import born, instant
+from flam_worker.pace import MOST
 
 
 @pytest.fixture
@@ -117,17 +118,23 @@ def test_what_is_about_to_be_started_has_begun_and_has_no_process(
     assert (step.seq, step.attempt, step.pid) == (5, 2, 0)
 
 
-def test_a_record_that_cannot_be_written_leaves_no_false_tale(
-    folder: Path, footprint: Footprint, monkeypatch: pytest.MonkeyPatch
+def test_where_there_is_no_room_there_is_no_footprint(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    footprint.begin(1, 1)
-
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "pwrite", full)
-    footprint.begin(2, 1)
-    assert read(folder, "worker-1") is None
+    with pytest.raises(OSError, match="No space"):
+        Footprint(folder, "worker-1")
+
+
+def test_a_whole_group_finds_room(folder: Path, footprint: Footprint) -> None:
+    for place in range(MOST):
+        footprint.keep(place, success(place + 1))
+    trail = read(folder, "worker-1")
+    assert trail is not None
+    assert len(trail.successes) == MOST
 
 
 def test_who_begins_anew_has_left_nothing(folder: Path, footprint: Footprint) -> None:

@@ -34,7 +34,7 @@ class Logs:
 
     def path_of(self, seq: int, attempt: int) -> Path:
         """Where the output of an attempt lies, if it has any."""
-        return self.folder / f"{seq // _FOLDER_SIZE:03}" / f"{seq}-{attempt}.log"
+        return self.folder / _folder_name(seq) / f"{seq}-{attempt}.log"
 
     def folders(self) -> list[int]:
         """The numbers of the folders that are there; each is for a thousand ``seq``."""
@@ -71,17 +71,16 @@ class Logs:
 
     def nameless(self, worker: str) -> Path:
         """Where a worker keeps the output of a job until it is known whether there is any."""
-        return self.folder / f"{worker}.new"
+        return self.folder / _nameless(worker)
 
     def create_nameless(self, worker: str, seq: int) -> int:
         """A descriptor that appends to the worker's file, which is made if it is missing.
 
         The folder for the output of the job with this ``seq`` is there then, too.
         """
-        folder = self.path_of(seq, 0).parent
-        if not folder.is_dir():
-            _make_folder(folder)
-        path = self.nameless(worker)
+        if not os.path.isdir(f"{self.folder}/{_folder_name(seq)}"):
+            _make_folder(self.path_of(seq, 0).parent)
+        path = f"{self.folder}/{_nameless(worker)}"
         with suppress(FileNotFoundError):
             return os.open(path, _APPENDING)
         fd = os.open(path, _APPENDING | os.O_CREAT | os.O_EXCL, 0o600)
@@ -105,6 +104,14 @@ class Logs:
                     seq = name.partition("-")[0]
                     if seq.isdecimal() and int(seq) in gone:
                         (folder / name).unlink(missing_ok=True)
+
+
+def _folder_name(seq: int) -> str:
+    return f"{seq // _FOLDER_SIZE:03}"
+
+
+def _nameless(worker: str) -> str:
+    return f"{worker}.new"
 
 
 def _make_folder(path: Path) -> None:

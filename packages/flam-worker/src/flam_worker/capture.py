@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from flam_store.output import Logs, cut_mark
 from flam_worker.kernel import punch_hole
@@ -39,7 +40,6 @@ class Capture:
         self, logs: Logs, seq: int, attempt: int, max_bytes: int, *, worker: str | None = None
     ) -> None:
         self._logs, self._fence = logs, (seq, attempt)
-        self._path = logs.path_of(seq, attempt)
         self._head = max_bytes // 2
         self._tail = max_bytes - self._head
         self._nameless = worker
@@ -49,6 +49,10 @@ class Capture:
         self._size = 0
         self.look_at = time.monotonic() + self._pause
         """When to call ``look`` next, on the monotonic clock."""
+
+    @property
+    def _path(self) -> Path:
+        return self._logs.path_of(*self._fence)
 
     def _created(self) -> int:
         try:

@@ -1,12 +1,14 @@
 """What a worker leaves for others, should it die: what it started last, and what had ended.
 
-Short records in a file of its own, overwritten again and again without a sync. They have to
-outlive the worker; after a power cut there is no process left to look for, and nobody knows
-which of them reached the disk.
+Short records in a file of its own, overwritten again and again without a sync, through a
+mapping: a write to the file would wait for the disk whenever the store is being synced. They
+have to outlive the worker; after a power cut there is no process left to look for, and nobody
+knows which of them reached the disk.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +19,8 @@ import attrs
 from flam_worker.identity import instant
 
 _SIZE = 128
+_PLACES = 64
+"""Records of this many bytes, and how many of them a file has room for."""
 
 
 Fence = tuple[int, int]
@@ -71,8 +75,13 @@ class Footprint:
     def __init__(self, folder: Path, worker_id: str) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._path = folder / worker_id
-        self._fd = os.open(self._path, flags, 0o600)
+        fd = os.open(folder / worker_id, flags, 0o600)
+        try:
+            # Room is made now: writing to a mapping of a file with holes can end the process.
+            os.pwrite(fd, b" " * (_SIZE * _PLACES), 0)
+            self._records = mmap.mmap(fd, _SIZE * _PLACES)
+        finally:
+            os.close(fd)
         self._process = "0 0 0"
 
     def begin(self, seq: int, attempt: int) -> None:
@@ -90,20 +99,16 @@ class Footprint:
         self._write(0, f"{self._process} {instant()}")
 
     def keep(self, place: int, success: Success) -> None:
-        """Record a success in one of the places 0, 1, 2, ...; what stood there was reported."""
+        """Record a success in a place from 0 on; what stood there was reported."""
         numbers = f"{success.seq} {success.attempt} {success.exit_code} {success.output_bytes}"
         self._write(place + 1, f"{numbers} {success.began!r} {success.ended!r}")
 
     def _write(self, place: int, record: str) -> None:
-        """One that cannot be written takes the others with it, which would tell a false tale."""
-        try:
-            os.pwrite(self._fd, record.ljust(_SIZE).encode(), place * _SIZE)
-        except OSError:
-            with suppress(OSError):
-                self._path.unlink()
+        at = place * _SIZE
+        self._records[at : at + _SIZE] = record.ljust(_SIZE).encode()
 
     def close(self) -> None:
-        os.close(self._fd)
+        self._records.close()
 
 
 def read(folder: Path, worker_id: str) -> Trail | None:
@@ -113,8 +118,8 @@ def read(folder: Path, worker_id: str) -> Trail | None:
         records = [
             data[at : at + _SIZE].decode("ascii").split() for at in range(0, len(data), _SIZE)
         ]
-        step = _step(records[0]) if records else None
-        successes = [_success(record) for record in records[1:]]
+        step = _step(records[0]) if records and records[0] else None
+        successes = [_success(record) for record in records[1:] if record]
     except (OSError, ValueError):
         return None
     return Trail(step=step, successes={(each.seq, each.attempt): each for each in successes})

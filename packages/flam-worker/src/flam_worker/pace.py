@@ -8,7 +8,7 @@ SHORT_SECONDS = 0.01
 """A job that lasts longer is taken alone, and so are those after it."""
 
 _SPAN_SECONDS = 0.02
-_MOST = 32
+MOST = 32
 
 
 @attrs.define
@@ -32,7 +32,7 @@ class Pace:
         self._in_a_row += 1
         if self._in_a_row >= 2 * self.size:
             fitting = int(_SPAN_SECONDS / self._mean_seconds)
-            self.size, self._in_a_row = max(1, min(2 * self.size, fitting, _MOST)), 0
+            self.size, self._in_a_row = max(1, min(2 * self.size, fitting, MOST)), 0
 
     def begin_anew(self) -> None:
         """Take one at a time again: a job was long, or fewer waited than were wanted."""

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import cache
 from typing import BinaryIO
 
 import attrs
@@ -67,7 +68,7 @@ def spawn(command: Command, output: int) -> int:
             _places(arguments[0], command.environment),
             arguments,
             command.environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, stdin.fileno(), 0),
+            file_actions=[(os.POSIX_SPAWN_DUP2, stdin, 0),
                           (os.POSIX_SPAWN_DUP2, output, 1),
                           (os.POSIX_SPAWN_DUP2, output, 2)],
         )  # fmt: skip
@@ -133,15 +134,25 @@ def _go_back(directory: int) -> None:
         raise RuntimeError(f"the worker cannot return to its directory: {error}") from error
 
 
-def _standard_input(text: str | None) -> BinaryIO:
+@contextmanager
+def _standard_input(text: str | None) -> Iterator[int]:
     """A file at its beginning: a pipe could not be filled before somebody reads it."""
     if text is None:
-        return open(os.devnull, "rb")
-    file: BinaryIO
+        yield _nothing()
+        return
+    with _file() as file:
+        file.write(text.encode())
+        file.seek(0)
+        yield file.fileno()
+
+
+@cache
+def _nothing() -> int:
+    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _file() -> BinaryIO:
+    """One without a name."""
     if hasattr(os, "memfd_create"):
-        file = open(os.memfd_create("flam-stdin"), "w+b")  # noqa: SIM115
-    else:
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    file.write(text.encode())
-    file.seek(0)
-    return file
+        return open(os.memfd_create("flam-stdin"), "w+b")
+    return tempfile.TemporaryFile()

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import attrs
-import psutil
 
 from flam_worker.environment import COOKIE
 from flam_worker.footprint import Step
@@ -168,6 +167,8 @@ def _table() -> dict[int, _Entry]:
 
 
 def _table_by_psutil() -> dict[int, _Entry]:
+    import psutil
+
     table = {}
     for process in psutil.process_iter(["ppid", "create_time", "status"]):
         with suppress(OSError, psutil.Error):
@@ -185,6 +186,8 @@ def _is_marked(pid: int, traces: Traces) -> bool:
 
 
 def _has_cookie(pid: int, cookie: str) -> bool:
+    import psutil
+
     wanted = f"{COOKIE}={cookie}"
     if sys.platform != "linux":
         with suppress(psutil.Error):
@@ -196,6 +199,8 @@ def _has_cookie(pid: int, cookie: str) -> bool:
 
 
 def _cookie(pid: int) -> str | None:
+    import psutil
+
     if sys.platform != "linux":
         with suppress(psutil.Error):
             return psutil.Process(pid).environ().get(COOKIE)
@@ -209,6 +214,8 @@ def _cookie(pid: int) -> str | None:
 
 
 def _has_open(pid: int, wanted: os.stat_result) -> bool:
+    import psutil
+
     if sys.platform != "linux":
         with suppress(OSError, psutil.Error):
             files = (os.stat(file.path) for file in psutil.Process(pid).open_files())

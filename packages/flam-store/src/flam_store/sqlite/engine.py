@@ -263,11 +263,13 @@ class SqliteStore:
         return self._ringing(self._session.write(change))
 
     def enqueue_due(self, *, limit: int = 20) -> Ticked:
-        from flam_store.sqlite import ticking
+        from flam_store.sqlite.due import next_tick
 
-        seen = self._session.read(lambda db: ticking.seen(db, self._clock()))
+        seen = self._session.read(lambda db: next_tick(db, self._clock()))
         if seen.next_in != timedelta(0):
             return seen
+        from flam_store.sqlite import ticking
+
         ticked = self._session.write(
             lambda db: ticking.enqueue_due(db, limit, self._config, self._clock())
         )
