@@ -51,11 +51,15 @@ def _claims(
     config: Config,
     now: int,
 ) -> Turn:
-    served = rows.packed_names(queues)
-    if want < 1 or not db.execute(SQL["is_worker"], (worker_id,)).fetchall():
+    if want < 1:
         return Turn()
-    if _promote(db, now) == _PROMOTE_AT_ONCE:
+    asked = {"worker": worker_id, "now": now}
+    ((is_worker, is_due),) = db.execute(SQL["before_claims"], asked).fetchall()
+    if not is_worker:
+        return Turn()
+    if is_due and _promote(db, now) == _PROMOTE_AT_ONCE:
         return Turn(next_due_in=timedelta(0))
+    served = rows.packed_names(queues)
     claims: list[Claim] = []
     while len(claims) < want and (seq := _chosen(db, served, config, now=now)) is not None:
         claims += _claim(db, seq, worker_id, config=config, now=now)
@@ -89,10 +93,10 @@ def _claim(
     db: sqlite3.Connection, seq: int, worker_id: str, *, config: Config, now: int
 ) -> tuple[Claim, ...]:
     """Start the job. If its row cannot be read, it goes to the dead letters instead."""
-    ((attempt, due_at),) = db.execute(SQL["take"], {"seq": seq, "now": now}).fetchall()
+    (row,) = db.execute(SQL["take"], {"seq": seq, "now": now}).fetchall()
+    attempt, due_at = row[rows.ATTEMPT], row[rows.RUN_AT]
     start = {"seq": seq, "attempt": attempt, "worker": worker_id, "due_at": due_at, "now": now}
     db.execute(SQL["start_attempt"], start)
-    (row,) = db.execute(SQL["job_by_seq"], (seq,)).fetchall()
     try:
         return (Claim(job=_runnable(row), attempt=attempt, worker=worker_id),)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -132,10 +136,10 @@ def _finish(db: sqlite3.Connection, result: Result, config: Config, *, now: int)
         return None
     ended_at = _tell_when(db, fence, result.when, now=now)
     db.execute(SQL["end_attempt"], fence | _attempt_after(result) | {"ended_at": ended_at})
+    ((may_have_children, may_have_hooks),) = settled
     fit = int(job["ready"] is not None)
-    if job["state"] in FINISHED:
+    if may_have_children and job["state"] in FINISHED:
         fit += db.execute(SQL["unblock_children"], {"seq": result.seq, "now": now}).rowcount
-    ((may_have_hooks,),) = settled
     if may_have_hooks:
         fit += _run_hooks(db, result, config, now=now)
     return fit

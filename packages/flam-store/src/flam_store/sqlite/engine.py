@@ -216,11 +216,13 @@ class SqliteStore:
         queues: Collection[str] | None = None,
     ) -> Turn:
         def change(db: sqlite3.Connection) -> tuple[Turn, int]:
-            self._seen_version = version_of(db)
-            return claiming.turn(
+            turn, freed = claiming.turn(
                 db, results, worker_id=worker_id, want=want, queues=queues,
                 config=self._config, now=self._clock(),
             )  # fmt: skip
+            if len(turn.claims) < want:  # the caller may wait now, for changes after this one
+                self._seen_version = version_of(db)
+            return turn, freed
 
         turn, freed = self._session.write(change)
         return self._ringing(turn) if freed else turn

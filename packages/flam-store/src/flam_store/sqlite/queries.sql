@@ -233,20 +233,24 @@ LIMIT 1;
 UPDATE jobs SET state = 'processing', ready = NULL, attempt = attempt + 1, attempts = attempts + 1,
                 updated_at = :now
 WHERE seq = :seq AND ready = 1
-RETURNING attempt, run_at;
+RETURNING seq, id, state, queue, priority, command, options, attempts, attempt, max_retries, backoff_base,
+          backoff_max, backoff_jitter, timeout_ms, created_at, updated_at, run_at, NULL, NULL, unique_key,
+          (SELECT json_group_array(parent_id) FROM dependencies WHERE child = jobs.seq),
+          (SELECT json_group_object(key, value) FROM labels WHERE labels.seq = jobs.seq);
 
 -- name: start_attempt
 INSERT INTO attempts (seq, attempt, state, worker, due_at, started_at)
 VALUES (:seq, :attempt, 'running', :worker, :due_at, :now);
 
--- name: is_worker
-SELECT 1 FROM workers WHERE id = ? AND role = 'worker';
+-- name: before_claims
+SELECT EXISTS (SELECT 1 FROM workers WHERE id = :worker AND role = 'worker'),
+       EXISTS (SELECT 1 FROM jobs WHERE ready = 0 AND run_at <= :now);
 
 -- name: settle_job
 UPDATE jobs SET state = :state, ready = :ready, run_at = coalesce(:run_at, run_at),
                 attempts = attempts - :given_back, updated_at = :now
 WHERE seq = :seq AND attempt = :attempt AND state = 'processing'
-RETURNING instr(options, '"on_') > 0;
+RETURNING EXISTS (SELECT 1 FROM dependencies WHERE parent = jobs.seq), instr(options, '"on_') > 0;
 
 -- name: correct_start
 UPDATE attempts SET started_at = max(started_at, :began_at)

@@ -23,7 +23,8 @@ _PLAIN = {"after_policy": "all", "no_retry_on": ()}
 first ones are when nobody has said anything."""
 
 _OPTIONS, _TIMES = 6, (14, 15, 16)
-"""Where these stand in a row of ``job_rows``."""
+ATTEMPT, RUN_AT = 8, 16
+"""Where these stand in a row of ``job_rows``, and of ``take``."""
 
 BEGINNING_OF_TIME = -62_135_596_800_000
 END_OF_TIME = 253_402_300_799_999
