@@ -46,7 +46,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch, eager: None) -> None:
     """No job lasts: what was claimed with it waits for its end."""
-    monkeypatch.setattr(loop, "SHORT_SECONDS", 1000.0)
+    monkeypatch.setattr(loop, "PATIENCE_SECONDS", 1000.0)
 
 
 @contextmanager

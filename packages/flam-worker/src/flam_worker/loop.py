@@ -25,7 +25,7 @@ from flam_worker.environment import inherited, job_environment
 from flam_worker.group import Ended, Group
 from flam_worker.identity import this_process
 from flam_worker.orders import Inbox
-from flam_worker.pace import SHORT_SECONDS, Pace
+from flam_worker.pace import PATIENCE_SECONDS, Pace
 from flam_worker.recovery import Stoppages
 from flam_worker.settings import Settings
 from flam_worker.spawn import Command
@@ -150,7 +150,7 @@ class Worker:
         group = self._group
         if group.waiting:
             self._work(group.waiting.popleft())
-        while group.waiting and not self._hindered and not self._stop():
+        while group.waiting and self._orders.known and not self._hindered and not self._stop():
             claim = group.waiting.popleft()
             if (claim.job.seq, claim.attempt) in self._orders.cancelled:
                 group.put_back(claim)
@@ -239,7 +239,7 @@ class Worker:
         self._attend()
         third = self._config.lease_seconds / 3
         now = time.monotonic()
-        if now >= self._began + SHORT_SECONDS:
+        if now >= self._began + PATIENCE_SECONDS:
             self._take_time(claim)
         if self._stop() is Stop.NOW:
             return executor.Look(wanted=CalledOff("the worker had to stop"))
@@ -251,7 +251,7 @@ class Worker:
 
     def _look_again_at(self, now: float, renewal_at: float) -> float:
         if not self._lasts:
-            return self._began + SHORT_SECONDS
+            return self._began + PATIENCE_SECONDS
         return now + _LOOK_SECONDS if self._group.ended else max(renewal_at, now + _LOOK_SECONDS)
 
     def _take_time(self, claim: Claim) -> None:

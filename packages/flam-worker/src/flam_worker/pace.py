@@ -7,6 +7,11 @@ import attrs
 SHORT_SECONDS = 0.01
 """A job that lasts longer is taken alone, and so are those after it."""
 
+PATIENCE_SECONDS = 0.05
+"""For so long the others of a group wait for one that lasts. On a busy machine short jobs often
+take a little longer: less patience would put many back, and each leaves an attempt in the record.
+"""
+
 _SPAN_SECONDS = 0.02
 MOST = 32
 
