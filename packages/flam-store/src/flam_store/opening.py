@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 from flam_store.clock import Clock, system_clock
 from flam_store.config import Config
 from flam_store.errors import StoreUrlError
-from flam_store.store import Store, StoreReader
-from flam_store.worker import WorkerRecord
 
 if TYPE_CHECKING:
     from flam_store.copies import Restored
-
+    from flam_store.store import Store, StoreReader
+    from flam_store.worker import WorkerRecord
 
 _SQLITE = "sqlite:///"
 
