@@ -139,18 +139,23 @@ _MODULES = {
     "waiting": ("wait_until_finished",),
     "worker": ("Orders", "ProcessId", "Registration", "Role", "Stop", "Turn", "Woke"),
 }
-"""Where each public name is: imported when it is asked for, as few programs need all of them."""
+"""Where each public name is. It and its module are imported when they are asked for: few programs
+need all of them."""
 
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"flam_store.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a checker that saw it would take any name for one of these
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"flam_store.{name}")
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"flam_store.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULES, *__all__})
