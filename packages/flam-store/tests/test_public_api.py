@@ -15,6 +15,7 @@ import pytest
 
 import flam_store
 from flam_store import Store, StoreReader, errors
+from flam_store.opening import load_engine
 from flam_store.sqlite.engine import SqliteStore
 
 MODULES = sorted(
@@ -88,6 +89,13 @@ def test_an_import_loads_nothing_that_it_does_not_need(statement: str) -> None:
              "flam_store.change", "flam_store.measures",
              "flam_store.selection"}  # fmt: skip
     assert not heavy & loaded_by(statement)
+
+
+def test_the_engine_can_be_loaded_before_a_fork() -> None:
+    loaded = loaded_by("from flam_store.opening import load_engine; load_engine('sqlite:///x.db')")
+    assert "flam_store.sqlite.claiming" in loaded
+    with pytest.raises(errors.StoreUrlError):
+        load_engine("mysql://x")
 
 
 def test_the_conformance_suite_asks_for_pytest_and_the_clock_does_not() -> None:

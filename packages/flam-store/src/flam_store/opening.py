@@ -53,6 +53,15 @@ def open_store(
     return SqliteStore(Session(path, patience_seconds=seconds), config or Config(), clock)
 
 
+def load_engine(url: str) -> None:
+    """Import what claims and finishes jobs in the store at ``url``, without opening it.
+
+    For a program that is about to fork: the memory is then its children's too. StoreUrlError.
+    """
+    _check_engine(url)
+    from flam_store.sqlite import claiming, engine  # noqa: F401
+
+
 @contextmanager
 def looking_at(url: str, *, clock: Clock = system_clock) -> Iterator[StoreReader]:
     """The store at ``url`` for looking only: nothing is made, migrated or written.
