@@ -69,6 +69,7 @@ def uses(path: Path) -> dict[str, Callable[[], Any]]:
         "config_as_far_as_readable": lambda: directory.config_as_far_as_readable(place),
         "private_mode": lambda: home.private_mode(os.lstat(path)),
         "open_store": lambda: open_store(url, create=False).close(),
+        "load_engine": lambda: opening.load_engine(url),
         "looking_at": lambda: looked(url),
         "restore_store": lambda: refused(url, path.parent / "none.db"),
         "without_password": lambda: opening.without_password(url),

@@ -6,13 +6,15 @@ import json
 import shlex
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flam_store.clock import instant, millis, span
 from flam_store.config import Config
 from flam_store.job import Attempt, Job, JobSpec, Start
 from flam_store.state import AttemptState, State
-from flam_store.worker import ProcessId, Role, Stop, WorkerRecord
+
+if TYPE_CHECKING:
+    from flam_store.worker import WorkerRecord
 
 Row = Sequence[Any]
 
@@ -233,6 +235,8 @@ def start(row: Row) -> Start:
 
 def worker(row: Row) -> WorkerRecord:
     """A worker from a row of ``workers``."""
+    from flam_store.worker import ProcessId, Role, Stop, WorkerRecord
+
     (id_, role, host, boot, pid, born, lease_ms, supervisor, queues, started_at, heartbeat_at,
      stop, holds) = row  # fmt: skip
     return WorkerRecord(
