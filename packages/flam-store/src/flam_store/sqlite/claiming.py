@@ -80,8 +80,10 @@ def _next_due(db: sqlite3.Connection, now: int) -> timedelta | None:
 
 def _chosen(db: sqlite3.Connection, served: str | None, config: Config, *, now: int) -> int | None:
     """The number of the job that is next in order, if one may be claimed."""
-    if config.priority_ageing is None:
-        found = db.execute(SQL["choose"], {"queues": served}).fetchall()
+    if config.priority_ageing is None and served is None:
+        found = db.execute(SQL["choose"]).fetchall()
+    elif config.priority_ageing is None:
+        found = db.execute(SQL["choose_of"], {"queues": served}).fetchall()
     else:
         level_ms = max(1, round(config.priority_ageing * 1000))
         asked = {"queues": served, "level_ms": level_ms, "now": now}

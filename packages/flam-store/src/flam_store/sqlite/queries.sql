@@ -200,9 +200,20 @@ JOIN jobs AS head ON head.seq = (
     SELECT seq FROM jobs INDEXED BY jobs_ready
     WHERE ready = 1 AND queue = open.queue ORDER BY priority DESC, seq LIMIT 1)
 WHERE queues.paused_at IS NULL
-  AND (:queues IS NULL OR open.queue IN (SELECT value FROM json_each(:queues)))
   AND (queues.concurrency IS NULL OR queues.concurrency > coalesce((
       SELECT jobs FROM counters WHERE queue = open.queue AND state = 'processing'), 0))
+ORDER BY head.priority DESC, head.seq LIMIT 1;
+
+-- name: choose_of
+SELECT head.seq
+FROM json_each(:queues) AS served
+LEFT JOIN queues ON queues.name = served.value
+JOIN jobs AS head ON head.seq = (
+    SELECT seq FROM jobs INDEXED BY jobs_ready
+    WHERE ready = 1 AND queue = served.value ORDER BY priority DESC, seq LIMIT 1)
+WHERE queues.paused_at IS NULL
+  AND (queues.concurrency IS NULL OR queues.concurrency > coalesce((
+      SELECT jobs FROM counters WHERE queue = served.value AND state = 'processing'), 0))
 ORDER BY head.priority DESC, head.seq LIMIT 1;
 
 -- name: choose_aged
