@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, assert_never
 
@@ -17,6 +18,9 @@ from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.state import FINISHED, AttemptState, State
 from flam_store.worker import Turn
+
+_Head = tuple[int, int, str, int | None]
+"""Of a queue's first job: minus its priority, its number, its queue; how many that one may give."""
 
 _PROMOTE_AT_ONCE = 10_000
 """Waiting jobs made ready in one transaction. No job is claimed while more are due."""
@@ -61,8 +65,10 @@ def _claims(
         return Turn(next_due_in=timedelta(0))
     served = rows.packed_names(queues)
     claims: list[Claim] = []
-    while len(claims) < want and (seq := _chosen(db, served, config, now=now)) is not None:
+    for seq in _in_order(db, served, config, want=want, now=now):
         claims += _claim(db, seq, worker_id, config=config, now=now)
+        if len(claims) == want:
+            break
     if len(claims) == want:
         return Turn(claims=tuple(claims))
     ((drained,),) = db.execute(SQL["drained"], {"queues": served}).fetchall()
@@ -78,17 +84,38 @@ def _next_due(db: sqlite3.Connection, now: int) -> timedelta | None:
     return None if due is None else timedelta(milliseconds=max(0, due - now))
 
 
-def _chosen(db: sqlite3.Connection, served: str | None, config: Config, *, now: int) -> int | None:
-    """The number of the job that is next in order, if one may be claimed."""
-    if config.priority_ageing is None and served is None:
-        found = db.execute(SQL["choose"]).fetchall()
-    elif config.priority_ageing is None:
-        found = db.execute(SQL["choose_of"], {"queues": served}).fetchall()
-    else:
+def _in_order(
+    db: sqlite3.Connection, served: str | None, config: Config, *, want: int, now: int
+) -> Iterator[int]:
+    """The numbers of what may be claimed, in order. Each is taken before the next is asked for."""
+    if config.priority_ageing is not None:
         level_ms = max(1, round(config.priority_ageing * 1000))
         asked = {"queues": served, "level_ms": level_ms, "now": now}
-        found = db.execute(SQL["choose_aged"], asked).fetchall()
-    return found[0][0] if found else None
+        while found := db.execute(SQL["choose_aged"], asked).fetchall():
+            yield found[0][0]
+        return
+    while heads := _heads(db, served, limit=want):
+        yield from _merged(db, heads)
+
+
+def _heads(db: sqlite3.Connection, served: str | None, *, limit: int) -> list[_Head]:
+    """The first job of each queue that gives any, in order; more than ``limit`` are not needed."""
+    if served is None:
+        return db.execute(SQL["choose"], {"limit": limit}).fetchall()
+    return db.execute(SQL["choose_of"], {"queues": served, "limit": limit}).fetchall()
+
+
+def _merged(db: sqlite3.Connection, heads: list[_Head]) -> Iterator[int]:
+    """The jobs of these queues in order, as each is followed by the next of its queue."""
+    while heads:
+        _, seq, queue, room = heads[0]
+        yield seq
+        room = None if room is None else room - 1
+        following = [] if room == 0 else db.execute(SQL["head_of"], (queue,)).fetchall()
+        if following:
+            heapq.heapreplace(heads, (*following[0], queue, room))
+        else:
+            heapq.heappop(heads)
 
 
 def _claim(

@@ -193,7 +193,8 @@ WITH RECURSIVE open (queue) AS (
             WHERE ready = 1 AND queue > open.queue ORDER BY queue LIMIT 1)
     FROM open WHERE open.queue IS NOT NULL
 )
-SELECT head.seq
+SELECT -head.priority, head.seq, open.queue, CASE WHEN queues.concurrency IS NOT NULL THEN
+    queues.concurrency - coalesce((SELECT jobs FROM counters WHERE queue = open.queue AND state = 'processing'), 0) END
 FROM open
 LEFT JOIN queues ON queues.name = open.queue
 JOIN jobs AS head ON head.seq = (
@@ -202,10 +203,11 @@ JOIN jobs AS head ON head.seq = (
 WHERE queues.paused_at IS NULL
   AND (queues.concurrency IS NULL OR queues.concurrency > coalesce((
       SELECT jobs FROM counters WHERE queue = open.queue AND state = 'processing'), 0))
-ORDER BY head.priority DESC, head.seq LIMIT 1;
+ORDER BY head.priority DESC, head.seq LIMIT :limit;
 
 -- name: choose_of
-SELECT head.seq
+SELECT -head.priority, head.seq, served.value, CASE WHEN queues.concurrency IS NOT NULL THEN
+    queues.concurrency - coalesce((SELECT jobs FROM counters WHERE queue = served.value AND state = 'processing'), 0) END
 FROM json_each(:queues) AS served
 LEFT JOIN queues ON queues.name = served.value
 JOIN jobs AS head ON head.seq = (
@@ -214,7 +216,11 @@ JOIN jobs AS head ON head.seq = (
 WHERE queues.paused_at IS NULL
   AND (queues.concurrency IS NULL OR queues.concurrency > coalesce((
       SELECT jobs FROM counters WHERE queue = served.value AND state = 'processing'), 0))
-ORDER BY head.priority DESC, head.seq LIMIT 1;
+ORDER BY head.priority DESC, head.seq LIMIT :limit;
+
+-- name: head_of
+SELECT -priority, seq FROM jobs INDEXED BY jobs_ready
+WHERE ready = 1 AND queue = ? ORDER BY priority DESC, seq LIMIT 1;
 
 -- name: choose_aged
 WITH RECURSIVE heads (seq) AS (
