@@ -47,6 +47,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 def patient(monkeypatch: pytest.MonkeyPatch, eager: None) -> None:
     """No job lasts: what was claimed with it waits for its end."""
     monkeypatch.setattr(loop, "PATIENCE_SECONDS", 1000.0)
+    monkeypatch.setattr(loop, "GROUP_SECONDS", 1000.0)
 
 
 @contextmanager
@@ -171,6 +172,19 @@ def test_what_waits_behind_a_job_that_lasts_is_put_back_and_what_had_ended_is_re
             assert other.left()
         started.tell(b"n")
         assert started.left()
+
+
+def test_a_group_that_lasts_too_long_all_together_is_put_back(
+    pools: Pools, children: Children, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "GROUP_SECONDS", 0.0)
+    first, second = enqueued_at_once(pools, "true", "true")
+    with worker(pools, children) as started:
+        pools.wait_for(second)
+        started.tell(GRACEFUL)
+        assert started.left()
+    assert pools.history(first) == ["completed"]
+    assert pools.history(second) == ["released", "completed"]
 
 
 def test_who_is_told_to_stop_begins_no_other_of_its_group(

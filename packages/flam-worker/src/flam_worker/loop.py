@@ -25,7 +25,7 @@ from flam_worker.environment import inherited, job_environment
 from flam_worker.group import Ended, Group
 from flam_worker.identity import this_process
 from flam_worker.orders import Inbox
-from flam_worker.pace import PATIENCE_SECONDS, Pace
+from flam_worker.pace import GROUP_SECONDS, PATIENCE_SECONDS, Pace
 from flam_worker.recovery import Stoppages
 from flam_worker.settings import Settings
 from flam_worker.spawn import Command
@@ -147,16 +147,20 @@ class Worker:
 
     def _run_group(self) -> None:
         """Run what was claimed together, one after the other; put the rest back."""
-        group = self._group
+        group, until = self._group, time.monotonic() + GROUP_SECONDS
         if group.waiting:
             self._work(group.waiting.popleft())
-        while group.waiting and self._orders.known and not self._hindered and not self._stop():
+        while group.waiting and time.monotonic() < until and self._may_begin():
             claim = group.waiting.popleft()
             if (claim.job.seq, claim.attempt) in self._orders.cancelled:
                 group.put_back(claim)
             else:
                 self._work(claim)
         group.put_all_back()
+
+    def _may_begin(self) -> bool:
+        """Whether nothing has come up that is to be seen to before another job."""
+        return self._orders.known and not self._hindered and not self._stop()
 
     def _work(self, claim: Claim) -> None:
         job = claim.job

@@ -12,6 +12,9 @@ PATIENCE_SECONDS = 0.05
 take a little longer: less patience would put many back, and each leaves an attempt in the record.
 """
 
+GROUP_SECONDS = 0.2
+"""For so long a group goes on; what has not been begun by then is put back."""
+
 _SPAN_SECONDS = 0.02
 MOST = 32
 
