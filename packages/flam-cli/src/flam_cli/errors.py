@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer
+import sys
 
 from flam_store import exits
 from flam_store.errors import (
@@ -14,9 +14,6 @@ from flam_store.errors import (
     StoreInUse,
 )
 from flam_store.text import suggest
-
-# Typer brings its own copy of click; this is the only way to its classes by a public name.
-_USAGE: type[Exception] = typer.BadParameter.__mro__[1]
 
 _HINTS: dict[type[FlamError], str] = {
     JobNotFound: '"queuectl list" shows the ids.',
@@ -39,14 +36,14 @@ def exit_code(error: Exception) -> int:
     """The contract's number for this kind of error; 1 for a fault of queuectl itself."""
     if isinstance(error, FlamError):
         return exits.exit_code(error)
-    return exits.WRONG if isinstance(error, _USAGE) else exits.NO
+    return exits.WRONG if _is_usage(error) else exits.NO
 
 
 def line(error: Exception) -> str:
     """The error as one sentence or two, not yet made harmless for a terminal."""
     if isinstance(error, FlamError):
         return " ".join([str(error), *_hint(error), *getattr(error, "__notes__", [])])
-    if isinstance(error, _USAGE):
+    if _is_usage(error):
         return " ".join([_usage_line(error), *getattr(error, "__notes__", [])])
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
@@ -59,6 +56,13 @@ def _hint(error: FlamError) -> list[str]:
     if isinstance(error, AttemptNotFound) and error.attempt is None:
         return []
     return [_HINTS[type(error)]] if type(error) in _HINTS else []
+
+
+def _is_usage(error: Exception) -> bool:
+    """Whether it is a refusal of Typer's, which plain calls do without."""
+    typer = sys.modules.get("typer")
+    # Typer brings its own copy of click; this is the only way to its classes by a public name.
+    return typer is not None and isinstance(error, typer.BadParameter.__mro__[1])
 
 
 def _usage_line(error: Exception) -> str:

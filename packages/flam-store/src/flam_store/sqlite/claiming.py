@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, assert_never
 
@@ -12,11 +13,14 @@ import attrs
 from flam_store.clock import span
 from flam_store.config import Config
 from flam_store.job import Claim, Job
-from flam_store.outcome import Cancelled, Completed, Dead, Failure, Released, Result, Retry
+from flam_store.outcome import Cancelled, Completed, Dead, Failure, Released, Result, Retry, When
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.state import FINISHED, AttemptState, State
 from flam_store.worker import Turn
+
+_Head = tuple[int, int, str, int | None]
+"""Of a queue's first job: minus its priority, its number, its queue; how many that one may give."""
 
 _PROMOTE_AT_ONCE = 10_000
 """Waiting jobs made ready in one transaction. No job is claimed while more are due."""
@@ -51,14 +55,20 @@ def _claims(
     config: Config,
     now: int,
 ) -> Turn:
-    served = rows.packed_names(queues)
-    if want < 1 or not db.execute(SQL["is_worker"], (worker_id,)).fetchall():
+    if want < 1:
         return Turn()
-    if _promote(db, now) == _PROMOTE_AT_ONCE:
+    asked = {"worker": worker_id, "now": now}
+    ((is_worker, is_due),) = db.execute(SQL["before_claims"], asked).fetchall()
+    if not is_worker:
+        return Turn()
+    if is_due and _promote(db, now) == _PROMOTE_AT_ONCE:
         return Turn(next_due_in=timedelta(0))
+    served = rows.packed_names(queues)
     claims: list[Claim] = []
-    while len(claims) < want and (seq := _chosen(db, served, config, now=now)) is not None:
+    for seq in _in_order(db, served, config, want=want, now=now):
         claims += _claim(db, seq, worker_id, config=config, now=now)
+        if len(claims) == want:
+            break
     if len(claims) == want:
         return Turn(claims=tuple(claims))
     ((drained,),) = db.execute(SQL["drained"], {"queues": served}).fetchall()
@@ -74,25 +84,48 @@ def _next_due(db: sqlite3.Connection, now: int) -> timedelta | None:
     return None if due is None else timedelta(milliseconds=max(0, due - now))
 
 
-def _chosen(db: sqlite3.Connection, served: str | None, config: Config, *, now: int) -> int | None:
-    """The number of the job that is next in order, if one may be claimed."""
-    if config.priority_ageing is None:
-        found = db.execute(SQL["choose"], {"queues": served}).fetchall()
-    else:
+def _in_order(
+    db: sqlite3.Connection, served: str | None, config: Config, *, want: int, now: int
+) -> Iterator[int]:
+    """The numbers of what may be claimed, in order. Each is taken before the next is asked for."""
+    if config.priority_ageing is not None:
         level_ms = max(1, round(config.priority_ageing * 1000))
         asked = {"queues": served, "level_ms": level_ms, "now": now}
-        found = db.execute(SQL["choose_aged"], asked).fetchall()
-    return found[0][0] if found else None
+        while found := db.execute(SQL["choose_aged"], asked).fetchall():
+            yield found[0][0]
+        return
+    while heads := _heads(db, served, limit=want):
+        yield from _merged(db, heads)
+
+
+def _heads(db: sqlite3.Connection, served: str | None, *, limit: int) -> list[_Head]:
+    """The first job of each queue that gives any, in order; more than ``limit`` are not needed."""
+    if served is None:
+        return db.execute(SQL["choose"], {"limit": limit}).fetchall()
+    return db.execute(SQL["choose_of"], {"queues": served, "limit": limit}).fetchall()
+
+
+def _merged(db: sqlite3.Connection, heads: list[_Head]) -> Iterator[int]:
+    """The jobs of these queues in order, as each is followed by the next of its queue."""
+    while heads:
+        _, seq, queue, room = heads[0]
+        yield seq
+        room = None if room is None else room - 1
+        following = [] if room == 0 else db.execute(SQL["head_of"], (queue,)).fetchall()
+        if following:
+            heapq.heapreplace(heads, (*following[0], queue, room))
+        else:
+            heapq.heappop(heads)
 
 
 def _claim(
     db: sqlite3.Connection, seq: int, worker_id: str, *, config: Config, now: int
 ) -> tuple[Claim, ...]:
     """Start the job. If its row cannot be read, it goes to the dead letters instead."""
-    ((attempt, due_at),) = db.execute(SQL["take"], {"seq": seq, "now": now}).fetchall()
+    (row,) = db.execute(SQL["take"], {"seq": seq, "now": now}).fetchall()
+    attempt, due_at = row[rows.ATTEMPT], row[rows.RUN_AT]
     start = {"seq": seq, "attempt": attempt, "worker": worker_id, "due_at": due_at, "now": now}
     db.execute(SQL["start_attempt"], start)
-    (row,) = db.execute(SQL["job_by_seq"], (seq,)).fetchall()
     try:
         return (Claim(job=_runnable(row), attempt=attempt, worker=worker_id),)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -130,11 +163,12 @@ def _finish(db: sqlite3.Connection, result: Result, config: Config, *, now: int)
         note = f"; its worker reported later: {_told(result)}"
         db.execute(SQL["note_late_result"], fence | {"note": note})
         return None
-    db.execute(SQL["end_attempt"], fence | _attempt_after(result))
+    ended_at = _tell_when(db, fence, result.when, now=now)
+    db.execute(SQL["end_attempt"], fence | _attempt_after(result) | {"ended_at": ended_at})
+    ((may_have_children, may_have_hooks),) = settled
     fit = int(job["ready"] is not None)
-    if job["state"] in FINISHED:
+    if may_have_children and job["state"] in FINISHED:
         fit += db.execute(SQL["unblock_children"], {"seq": result.seq, "now": now}).rowcount
-    ((may_have_hooks,),) = settled
     if may_have_hooks:
         fit += _run_hooks(db, result, config, now=now)
     return fit
@@ -144,6 +178,18 @@ def _run_hooks(db: sqlite3.Connection, result: Result, config: Config, *, now: i
     from flam_store.sqlite.hooking import enqueue_hooks
 
     return enqueue_hooks(db, result, config, now=now)
+
+
+def _tell_when(
+    db: sqlite3.Connection, fence: dict[str, int], when: When | None, *, now: int
+) -> int:
+    """Correct the start of an attempt that is reported late, and return when it ended."""
+    if when is None:
+        return now
+    ended_at = now - max(0, span(when.ended_ago))
+    began_at = min(ended_at, now - span(when.began_ago))
+    db.execute(SQL["correct_start"], fence | {"began_at": began_at})
+    return ended_at
 
 
 def _job_after(result: Result, now: int) -> dict[str, Any]:

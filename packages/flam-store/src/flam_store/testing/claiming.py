@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 import pytest
@@ -56,6 +57,27 @@ class Claiming(Suite):
         assert (attempt.seq, attempt.attempt) == (job.seq, claim.attempt)
         assert (attempt.state, attempt.worker) == (AttemptState.RUNNING, WORKER)
         assert (attempt.started_at, attempt.finished_at) == (clock.now, None)
+
+    @pytest.mark.parametrize("seed", range(8))
+    @pytest.mark.parametrize("queues", [None, ("q0", "q2", "nowhere", "q3")])
+    def test_many_at_once_are_those_that_would_be_claimed_one_by_one(
+        self, store: Store, seed: int, queues: tuple[str, ...] | None
+    ) -> None:
+        chance = random.Random(seed)
+        store.limit("q0", chance.randint(1, 4))
+        store.limit("q1", 1)
+        store.pause("q3", by="test")
+        store.enqueue_many(
+            spec(f"j{n}", queue=f"q{chance.randrange(5)}", priority=chance.randrange(3))
+            for n in range(40)
+        )
+        at_once = claims(store, 25, queues=queues)
+        jobs = {claim.job.id for claim in at_once}
+        store.finish([result(claim, OUTCOMES["released"]) for claim in at_once], worker_id=WORKER)
+        one_by_one = [each for _ in range(25) for each in ids_claimed(store, 1, queues=queues)]
+        assert [claim.job.id for claim in at_once] == one_by_one
+        assert len(jobs) == len(at_once) > 5
+        everything(store)
 
     def test_the_highest_priority_is_first_and_then_who_came_first(self, store: Store) -> None:
         priorities = [0, 5, -3, 5, 0, 2**31 - 1, -(2**31)]
