@@ -73,4 +73,4 @@ def _cell(words: str) -> str:
 
 def _text(words: str) -> str:
     """Plain words as Markdown shows them unchanged."""
-    return re.sub(r"([\\`*<\[\]|]|(?<!\w)_|_(?!\w))", r"\\\1", words)
+    return re.sub(r"([\\`*<$\[\]|]|(?<!\w)_|_(?!\w))", r"\\\1", words)
