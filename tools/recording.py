@@ -9,6 +9,7 @@ viewer knows CSS animations and motion is wanted; everywhere else the whole sess
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -101,7 +102,9 @@ def picture(steps: Sequence[Step]) -> str:
         width=width, height=height, right=width - 1, low=height - 1,
         title=TITLE, description=DESCRIPTION, size=SIZE,
     )  # fmt: skip
-    return "".join([head, *(_drawn(number, row) for number, row in enumerate(rows)), "</svg>\n"])
+    return "".join(
+        [head, *(_drawn(number, row) for number, row in enumerate(rows)), "</g>\n</svg>\n"]
+    )
 
 
 @dataclass(frozen=True)
@@ -123,12 +126,21 @@ def _rows(steps: Iterable[Step]) -> Iterator[_Row]:
 
 def _drawn(number: int, row: _Row) -> str:
     y = TITLE_BAR + MARGIN + LINE * number
-    kind = "typed" if row.typed else "shown"
+    look = _TYPED if row.typed else _SHOWN
+    prompt = f'<tspan class="prompt" fill="#1a7f37">{PROMPT}</tspan>' if row.typed else ""
     delay = f"animation-delay:{row.at_seconds:.2f}s"
-    prompt = f'<tspan class="prompt">{PROMPT}</tspan>' if row.typed else ""
-    start = f'<text class="{kind}" x="{MARGIN}" y="{y}" style="{delay}">'
-    return f"{start}{prompt}{escape(row.text)}</text>\n"
+    text = f"{prompt}{escape(_aligned(row.text))}"
+    return f'<text {look} x="{MARGIN}" y="{y}" style="{delay}">{text}</text>\n'
 
+
+def _aligned(text: str) -> str:
+    """Viewers run blanks together unless they cannot be broken at."""
+    return re.sub(" {2,}", lambda blanks: "\N{NO-BREAK SPACE}" * len(blanks[0]), text)
+
+
+# Colours stand here and not only in the style, which some viewers do not read.
+_TYPED = 'class="typed" fill="#1f2328" font-weight="600"'
+_SHOWN = 'class="shown" fill="#424a53"'
 
 _HEAD = Template("""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $width $height" width="$width" \
@@ -136,16 +148,10 @@ height="$height" role="img" aria-labelledby="title desc">
 <title id="title">$title</title>
 <desc id="desc">$description</desc>
 <style>
-.back { fill: #ffffff; stroke: #d0d7de; }
-text { font: ${size}px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono",
-  monospace; white-space: pre; fill: #1f2328; }
-.typed { font-weight: 600; }
-.shown { fill: #424a53; }
-.prompt { fill: #1a7f37; }
-.button { fill: #8c959f; }
+text { white-space: pre; }
 @media (prefers-color-scheme: dark) {
   .back { fill: #0d1117; stroke: #3d444d; }
-  text { fill: #f0f6fc; }
+  .typed { fill: #f0f6fc; }
   .shown { fill: #b7bfc8; }
   .prompt { fill: #3fb950; }
 }
@@ -154,10 +160,15 @@ text { font: ${size}px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sa
   @keyframes appear { from { opacity: 0; } to { opacity: 1; } }
 }
 </style>
-<rect class="back" x="0.5" y="0.5" width="$right" height="$low" rx="8"/>
-<circle class="button" cx="20" cy="18" r="5"/>
-<circle class="button" cx="38" cy="18" r="5"/>
-<circle class="button" cx="56" cy="18" r="5"/>
+<rect class="back" x="0.5" y="0.5" width="$right" height="$low" rx="8" fill="#ffffff" \
+stroke="#d0d7de"/>
+<g fill="#8c959f">
+<circle cx="20" cy="18" r="5"/>
+<circle cx="38" cy="18" r="5"/>
+<circle cx="56" cy="18" r="5"/>
+</g>
+<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" \
+font-size="$size" xml:space="preserve">
 """)
 
 
