@@ -32,7 +32,9 @@ def export(  # noqa: PLR0917, each is an option
     file: Annotated[
         str | None,
         typer.Argument(
-            metavar="FILE", show_default=False, help="A new file; else standard output."
+            metavar="FILE",
+            show_default=False,
+            help="A new file; otherwise, or with -, standard output.",
         ),
     ] = None,
     state: Annotated[
@@ -59,6 +61,7 @@ def export(  # noqa: PLR0917, each is an option
     is not in it. "queuectl import" reads it.
     """
     call = call_of(context, json=json)
+    file = None if file == "-" else file
     if file is None and call.json:
         raise UsageError("An export is lines of JSON already; leave out --json, or name a FILE.")
     which = JobFilter(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flam_cli.filling import duration, instant
+from flam_cli.filling import duration, instant, said_of_options
 from flam_cli.options import Json, call_of, pairs
 from flam_cli.place import made
 from flam_cli.root import examples, new_app
@@ -54,16 +54,17 @@ def update(  # noqa: PLR0917, each is an option
     What is not named stays as it is. Jobs that run or are finished are refused.
     """
     call = call_of(context, json=json)
-    change = JobChange(
-        priority=priority,
-        queue=queue,
-        delay=duration("delay", delay),
-        run_at=instant(at),
-        timeout=_timeout(timeout),
-        max_retries=max_retries,
-        labels=pairs("labels", label),
-        unlabel=tuple(unlabel or ()),
-    )
+    with said_of_options():
+        change = JobChange(
+            priority=priority,
+            queue=queue,
+            delay=duration("delay", delay),
+            run_at=instant(at),
+            timeout=_timeout(timeout),
+            max_retries=max_retries,
+            labels=pairs("labels", label),
+            unlabel=tuple(unlabel or ()),
+        )
     with made(call).store() as store:
         jobs, codes = try_each(store, ids, lambda id_: store.update(id_, change))
     raise typer.Exit(print_states(call, jobs, codes))

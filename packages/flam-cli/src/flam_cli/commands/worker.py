@@ -40,9 +40,7 @@ app = new_app(
 )
 def start(  # noqa: PLR0917, each is an option
     context: typer.Context,
-    count: Annotated[
-        int, typer.Option(min=1, max=256, metavar="N", help="How many; 1 if unset.")
-    ] = 1,
+    count: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="How many.")] = 1,
     queue: Annotated[
         list[str] | None,
         typer.Option(
