@@ -65,17 +65,12 @@ def _options(command: Any, context: Any) -> Iterator[Option]:
         record = parameter.get_help_record(context)
         if record and "--help" not in parameter.opts:
             words, meaning = record
-            yield Option(words=_upper(words), meaning=meaning.removesuffix("  [required]"))
+            yield Option(words=words, meaning=meaning.removesuffix("  [required]"))
 
 
 def _plain_piece(piece: str) -> str:
     """``{ID}``, which is Typer's way to say that it must be given, is ID."""
     return re.sub(r"^\{(.*)\}$", r"\1", piece)
-
-
-def _upper(words: str) -> str:
-    """A type for which the program has no word of its own: ``--priority <int>`` takes N."""
-    return words.replace("<int>", "N").replace("<str>", "NAME")
 
 
 def _paragraphs(text: str) -> tuple[str, ...]:

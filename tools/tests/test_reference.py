@@ -76,6 +76,12 @@ def test_a_manual_page_has_every_section_in_order(program: Any, words: told.Told
     assert text.isascii()
 
 
+def test_every_option_has_a_word_for_what_it_takes() -> None:
+    """Otherwise Typer writes the type's name, each version in its own way."""
+    words = [each.words for leaf in QUEUECTL.leaves() for each in leaf.options]
+    assert [each for each in words if "<" in each] == []
+
+
 def test_every_exit_code_is_told() -> None:
     codes = {code for name, code in vars(exits).items() if name.isupper()}
     assert set(told.QUEUECTL.exits) == codes

@@ -77,12 +77,18 @@ def enqueue(  # noqa: PLR0917, each is an option
             help="A file with one spec a line; - is standard input. All are stored, or none.",
         ),
     ] = None,
-    id: Annotated[str | None, typer.Option(help="The job's id; otherwise a UUID.")] = None,
+    id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The job's id; otherwise a UUID.")
+    ] = None,
     queue: Annotated[
         str | None,
-        typer.Option(autocompletion=complete_queue, help="The queue, otherwise default."),
+        typer.Option(
+            metavar="Q", autocompletion=complete_queue, help="The queue, otherwise default."
+        ),
     ] = None,
-    priority: Annotated[int | None, typer.Option(help="Higher runs first; 0 if unset.")] = None,
+    priority: Annotated[
+        int | None, typer.Option(metavar="N", help="Higher runs first; 0 if unset.")
+    ] = None,
     delay: Annotated[
         str | None, typer.Option(metavar="D", help="Not before this has passed, such as 90s.")
     ] = None,
@@ -94,7 +100,8 @@ def enqueue(  # noqa: PLR0917, each is an option
         str | None, typer.Option(metavar="D", help="End an attempt that runs longer, such as 5m.")
     ] = None,
     max_retries: Annotated[
-        int | None, typer.Option("--max-retries", help="Retries after the first attempt.")
+        int | None,
+        typer.Option("--max-retries", metavar="N", help="Retries after the first attempt."),
     ] = None,
     after: Annotated[
         list[str] | None,
@@ -145,7 +152,9 @@ def enqueue(  # noqa: PLR0917, each is an option
     ] = None,
     unique_key: Annotated[
         str | None,
-        typer.Option("--unique-key", help="At most one unfinished job has this key."),
+        typer.Option(
+            "--unique-key", metavar="KEY", help="At most one unfinished job has this key."
+        ),
     ] = None,
     if_absent: Annotated[
         bool,

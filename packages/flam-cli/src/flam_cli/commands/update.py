@@ -26,7 +26,7 @@ app = new_app()
 def update(  # noqa: PLR0917, each is an option
     context: typer.Context,
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs.")],
-    priority: Annotated[int | None, typer.Option(help="Higher runs first.")] = None,
+    priority: Annotated[int | None, typer.Option(metavar="N", help="Higher runs first.")] = None,
     queue: Annotated[str | None, typer.Option(metavar="Q", help="The queue.")] = None,
     delay: Annotated[
         str | None, typer.Option(metavar="D", help="Due when this has passed; 0: now.")
@@ -39,7 +39,8 @@ def update(  # noqa: PLR0917, each is an option
         typer.Option(metavar="D", help="End an attempt that runs longer; none: no limit."),
     ] = None,
     max_retries: Annotated[
-        int | None, typer.Option("--max-retries", help="Retries after the first attempt.")
+        int | None,
+        typer.Option("--max-retries", metavar="N", help="Retries after the first attempt."),
     ] = None,
     label: Annotated[
         list[str] | None, typer.Option(metavar="K=V", help="Set a label; may be repeated.")
