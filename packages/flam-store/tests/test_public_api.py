@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -8,11 +9,13 @@ import re
 import subprocess
 import sys
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 import flam_store
 from flam_store import Store, StoreReader, errors
+from flam_store.opening import load_engine
 from flam_store.sqlite.engine import SqliteStore
 
 MODULES = sorted(
@@ -29,6 +32,23 @@ def test_the_package_says_that_it_is_typed() -> None:
 def test_every_public_name_is_there() -> None:
     for name in flam_store.__all__:
         assert hasattr(flam_store, name)
+    assert {*flam_store.__all__} <= {*dir(flam_store)}
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        flam_store.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_type_checker_finds_each_public_name_where_it_is() -> None:
+    source = ast.parse(Path(flam_store.__file__).read_text())
+    checked = next(each for each in source.body if isinstance(each, ast.If))
+    told = {
+        alias.name: each.module
+        for each in checked.body
+        if isinstance(each, ast.ImportFrom)
+        for alias in each.names
+    }
+    assert sorted(told) == sorted(flam_store.__all__)
+    for name, module in told.items():
+        assert getattr(flam_store, name) is getattr(importlib.import_module(str(module)), name)
 
 
 def test_what_the_verbs_take_and_what_they_raise_is_public() -> None:
@@ -45,6 +65,18 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_a_module_is_there_without_an_import_of_its_own() -> None:
+    assert "flam_store.errors" in loaded_by("import flam_store; flam_store.errors.FlamError")
+
+
+def test_the_package_alone_loads_none_of_its_modules() -> None:
+    loaded = loaded_by("import flam_store; from flam_store import State")
+    assert {name for name in loaded if name.startswith("flam_store")} == {
+        "flam_store",
+        "flam_store.state",
+    }
+
+
 @pytest.mark.parametrize(
     "statement",
     ["import flam_store", "import flam_store.sqlite.engine", "import flam_store.testing.clock"],
@@ -52,9 +84,18 @@ def loaded_by(statement: str) -> set[str]:
 def test_an_import_loads_nothing_that_it_does_not_need(statement: str) -> None:
     heavy = {"cattrs", "platformdirs", "pytest", "hypothesis", "difflib", "asyncio", "logging",
              "subprocess", "importlib.metadata", "uuid", "psutil", "typer", "cronsim",
-             "zoneinfo", "flam_store.schedule", "flam_store.change", "flam_store.measures",
+             "zoneinfo", "flam_store.outcome", "flam_store.overview", "flam_store.worker",
+             "flam_store.migrations", "flam_store.store", "flam_store.schedule",
+             "flam_store.change", "flam_store.measures",
              "flam_store.selection"}  # fmt: skip
     assert not heavy & loaded_by(statement)
+
+
+def test_the_engine_can_be_loaded_before_a_fork() -> None:
+    loaded = loaded_by("from flam_store.opening import load_engine; load_engine('sqlite:///x.db')")
+    assert "flam_store.sqlite.claiming" in loaded
+    with pytest.raises(errors.StoreUrlError):
+        load_engine("mysql://x")
 
 
 def test_the_conformance_suite_asks_for_pytest_and_the_clock_does_not() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -85,7 +86,7 @@ def test_a_child_forked_while_its_parent_waits_keeps_no_gate(
         pass
     child = children.start(signal.pause)
     holder.kill()
-    until(lambda: all(each.name != "flam-gate" for each in threading.enumerate()), "the waiter")
+    until(lambda: not stands_in_queue(waiting), "the waiter")
     with other.held(1):
         assert not child.is_gone()
     waiting.close()
@@ -193,6 +194,39 @@ def test_one_thread_and_one_descriptor_wait_however_often_patience_ends(made: Pa
         gate.close()
 
 
+def stands_in_queue(gate: Gate) -> bool:
+    waiter = gate._waiter
+    assert waiter is not None
+    return waiter._stands_in_queue
+
+
+def test_a_gate_that_is_closed_leaves_no_thread(made: Path) -> None:
+    holding, waiting = Gate(str(made)), Gate(str(made))
+    with holding.held(0), pytest.raises(StoreBusy), waiting.held(0.001):
+        pass
+    until(lambda: not stands_in_queue(waiting), "the waiter")
+    assert waiters() == 1
+    waiting.close()
+    assert waiters() == 0
+    holding.close()
+
+
+def test_the_thread_that_waits_hears_no_signals(made: Path, children: Children) -> None:
+    """It would stop the process by one that the thread inside the gate has put off."""
+
+    def blocked() -> object:
+        holding, waiting = Gate(str(made)), Gate(str(made))
+        with holding.held(0), pytest.raises(StoreBusy), waiting.held(0.001):
+            pass
+        (thread,) = (each for each in threading.enumerate() if each.name == "flam-gate")
+        told = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+        (mask,) = (line.split()[1] for line in told.splitlines() if line.startswith("SigBlk"))
+        return bool(int(mask, 16) >> (signal.SIGTSTP - 1) & 1)
+
+    if sys.platform == "linux":
+        assert children.start(blocked).answer() is True
+
+
 def waiters() -> int:
     return sum(each.name == "flam-gate" for each in threading.enumerate())
 
@@ -201,17 +235,16 @@ def test_a_wait_that_was_abandoned_is_taken_up_again(made: Path) -> None:
     holding, waiting, other = (Gate(str(made)) for _ in range(3))
     with holding.held(0), pytest.raises(StoreBusy), waiting.held(0.001):
         pass
-    until(lambda: waiters() == 0, "the end of a waiter that nobody needs")
+    until(lambda: not stands_in_queue(waiting), "the waiter that nobody needs to give it back")
     with holding.held(0):
         with pytest.raises(StoreBusy), waiting.held(0.001):
             pass
         let_go = threading.Event()
         taken = threading.Thread(target=_hold_once, args=(waiting, let_go))
         taken.start()
-        first = waiting._waiter
-        assert first is not None
-        until(lambda: first._wanted, "a thread that waits again")
-    until(first._got.is_set, "the waiter that was there before to get it")
+        until(lambda: stands_in_queue(waiting), "a thread that waits again")
+    until(lambda: not stands_in_queue(waiting), "the waiter that was there before to get it")
+    assert waiters() == 1
     with pytest.raises(StoreBusy), other.held(0):
         pass
     let_go.set()

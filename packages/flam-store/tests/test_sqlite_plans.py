@@ -141,6 +141,17 @@ def test_who_needs_a_job_is_found_by_its_dependencies(db: sqlite3.Connection, na
     assert [step for step in steps if "SEARCH child" in step and "seq=?" in step]
 
 
+def test_a_claim_of_named_queues_looks_at_these_alone(db: sqlite3.Connection) -> None:
+    steps = plan(db, "choose_of")
+    assert [step for step in steps if re.match(r"(SCAN|SEARCH) jobs", step)] == [
+        "SEARCH jobs USING INDEX jobs_ready (queue=?)"
+    ]
+    assert [step for step in steps if "head" in step] == [
+        "SEARCH head USING INTEGER PRIMARY KEY (rowid=?)"
+    ]
+    assert sum("TEMP B-TREE" in step for step in steps) == 1
+
+
 def test_a_claim_by_age_leaps_from_head_to_head_and_sorts_only_those(
     db: sqlite3.Connection,
 ) -> None:
@@ -159,7 +170,7 @@ def test_a_claim_by_age_leaps_from_head_to_head_and_sorts_only_those(
 
 SMALL = {"heads", "counters", "counted", "queues", "workers", "open", "waits", "want", "json_each",
          "holding", "sqlite_sequence", "sqlite_schema", "temp.sqlite_schema", "made", "reference",
-         "schedules", "imports", "ended", "CONSTANT"}  # fmt: skip
+         "schedules", "imports", "ended", "served", "CONSTANT"}  # fmt: skip
 BY_A_PARTIAL_INDEX = {
     "SCAN jobs USING INDEX jobs_ready",
     "SCAN attempts USING INDEX attempts_running",

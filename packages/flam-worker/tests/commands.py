@@ -16,8 +16,9 @@ from flam_store.output import Logs
 from flam_worker import executor, kernel
 from flam_worker.capture import Capture
 from flam_worker.end import CalledOff, Cancelled, End
-from flam_worker.executor import Attention, Command, Look
+from flam_worker.executor import Attention, Look
 from flam_worker.signals import Signals
+from flam_worker.spawn import Command, keep_files
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
 
@@ -102,6 +103,7 @@ def start(folder: Path, given: Command, **setting: Any) -> Child:
 def _run(folder: Path, given: Command, setting: Setting) -> Mapping[str, Any]:
     setting.prepare()
     kernel.adopt_orphans()
+    keep_files()
     signals, looks, renewals = Signals(), 0, 0
 
     def looking() -> Look:

@@ -17,6 +17,7 @@ from flam_store import Job, JobSpec, State, Store, open_store
 from flam_store.config_file import read_config
 from flam_store.home import Home
 from flam_store.job import Attempt
+from flam_store.output import Logs
 from flam_store.worker import ProcessId, Role, WorkerRecord
 from flam_worker.identity import send
 from flam_worker.pool import PoolOptions, start_pool, stop_pools
@@ -79,6 +80,11 @@ class Pools:
 
     def history(self, job_id: str) -> list[str]:
         return [attempt.state.value for attempt in self.attempts(job_id)]
+
+    def output(self, job_id: str) -> str:
+        """What its latest attempt wrote."""
+        job = self.job(job_id)
+        return Logs(self.home.logs_path).path_of(job.seq, job.attempt).read_text()
 
     def wait_for(self, job_id: str, *states: State) -> Job:
         """The job, once it is in one of these states; completed when none is named."""

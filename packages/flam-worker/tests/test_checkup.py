@@ -15,6 +15,7 @@ from children import Children
 from flam_store import Claim, JobFilter, JobSpec, State, Store, open_store
 from flam_store.finding import Finding, Level
 from flam_store.home import Home
+from flam_store.names import new_id
 from flam_store.outcome import Completed, Result
 from flam_store.output import Logs
 from flam_store.worker import ProcessId, Registration, Role
@@ -24,6 +25,8 @@ from flam_worker.identity import boot, host, this_process
 
 BARE = {"PATH": os.environ["PATH"]}
 LEASE = timedelta(seconds=30)
+WORKER = f"worker-{new_id()}"
+"""Of this run alone: what carries its cookie is ended, also if it is of another run."""
 
 
 @pytest.fixture
@@ -55,7 +58,7 @@ def dead() -> ProcessId:
     return ProcessId(host=host(), boot=boot(), pid=2**22 + 9, born="1")
 
 
-def register(store: Store, process: ProcessId, name: str = "w", **fields: object) -> None:
+def register(store: Store, process: ProcessId, name: str = WORKER, **fields: object) -> None:
     given = {"role": Role.WORKER, "lease": LEASE} | fields
     store.register(Registration(id=name, process=process, **given))  # type: ignore[arg-type]
 
@@ -63,7 +66,7 @@ def register(store: Store, process: ProcessId, name: str = "w", **fields: object
 def held(store: Store, process: ProcessId) -> Claim:
     register(store, process)
     store.enqueue(JobSpec(command="true", id="j"))
-    (claim,) = store.finish((), worker_id="w", want=1).claims
+    (claim,) = store.finish((), worker_id=WORKER, want=1).claims
     return claim
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -167,8 +166,8 @@ def test_what_the_worker_lacks_is_no_fault_of_the_command(
     def failing(*words: object, **options: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(subprocess, "Popen", failing)
-    assert ran(tmp_path, shell("true")).end == Hindered(os.strerror(code))
+    monkeypatch.setattr(os, "posix_spawn", failing)
+    assert ran(tmp_path, shell("true")).end == Hindered(f"{os.strerror(code)}: /bin/sh")
 
 
 def test_a_missing_program_is_named(tmp_path: Path) -> None:

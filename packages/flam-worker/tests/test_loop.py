@@ -209,15 +209,15 @@ def test_how_much_was_written_is_recorded_also_beyond_what_is_kept(
 def test_a_job_whose_output_cannot_be_kept_waits_without_using_up_attempts(
     pools: Pools, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create, failures = Logs.create, [1, 2]
+    create, failures = Logs.create_nameless, [1, 2]
 
-    def failing(logs: Logs, seq: int, attempt: int) -> int:
+    def failing(logs: Logs, worker: str, seq: int) -> int:
         if failures:
             failures.pop()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return create(logs, seq, attempt)
+        return create(logs, worker, seq)
 
-    monkeypatch.setattr(Logs, "create", failing)
+    monkeypatch.setattr(Logs, "create_nameless", failing)
     job = pools.enqueue("true", max_retries=0)
     with worker(pools, children) as started:
         pools.wait_for(job)
@@ -227,25 +227,41 @@ def test_a_job_whose_output_cannot_be_kept_waits_without_using_up_attempts(
     assert pools.history(job) == ["released", "released", "completed"]
 
 
-def test_a_log_that_cannot_be_made_for_one_job_only_is_a_failure(
+def test_output_that_finds_its_place_taken_is_missed_and_ends_no_worker(
     pools: Pools, children: Children
 ) -> None:
     (pools.home.logs_path / "000" / "1-1.log").mkdir(parents=True)
-    job, after = pools.enqueue("true", max_retries=0), pools.enqueue("true")
+    job, after = pools.enqueue("echo lost"), pools.enqueue("echo kept")
     with worker(pools, children) as started:
         pools.wait_for(after)
         started.tell(GRACEFUL)
         assert started.left()
-    assert "cannot be kept" in str(pools.job(job).error)
+    assert pools.history(job) == ["completed"]
+    assert pools.output(after) == "kept\n"
+
+
+def test_short_jobs_leave_a_file_only_if_they_wrote_anything(
+    pools: Pools, children: Children
+) -> None:
+    jobs = [pools.enqueue(command) for command in ("true", "echo one", "true", "echo two")]
+    with worker(pools, children) as started:
+        pools.wait_for(jobs[-1])
+        started.tell(GRACEFUL)
+        assert started.left()
+    assert [pools.attempts(job)[0].output_bytes for job in jobs] == [0, 4, 0, 4]
+    assert [pools.output(job) for job in jobs if pools.attempts(job)[0].output_bytes] == [
+        "one\n", "two\n",
+    ]  # fmt: skip
+    assert [path.name for path in pools.home.logs_path.iterdir()] == ["000"]
 
 
 def test_a_worker_without_means_obeys_at_once(
     pools: Pools, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(logs: Logs, seq: int, attempt: int) -> int:
+    def failing(logs: Logs, worker: str, seq: int) -> int:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(Logs, "create", failing)
+    monkeypatch.setattr(Logs, "create_nameless", failing)
     monkeypatch.setattr(loop, "_LEAST_PAUSE_SECONDS", 1000.0)
     monkeypatch.setattr(loop, "_MOST_PAUSE_SECONDS", 1000.0)
     job = pools.enqueue("true")

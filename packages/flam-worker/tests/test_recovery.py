@@ -19,6 +19,7 @@ from children import Children, lives, number_in, until
 
 from flam_store import Claim, JobSpec, State, Store, open_store
 from flam_store.home import Home
+from flam_store.names import new_id
 from flam_store.outcome import Completed, Result
 from flam_store.output import Logs
 from flam_store.testing.clock import FakeClock
@@ -26,11 +27,12 @@ from flam_store.worker import ProcessId, Registration, Role, Turn
 from flam_worker import pool, tree
 from flam_worker import recovery as recovering
 from flam_worker.environment import COOKIE, cookie
-from flam_worker.footprint import Footprint, last_step
+from flam_worker.footprint import Footprint, read
 from flam_worker.identity import boot, born, host
 from flam_worker.recovery import Recovery, Stoppages
 
-WORKER = "worker-1"
+WORKER = f"worker-{new_id()}"
+"""Of this run alone: recovery ends all that carry its cookie, also those of another run."""
 LEASE = timedelta(seconds=30)
 BARE = {"PATH": os.environ["PATH"]}
 
@@ -310,11 +312,11 @@ def test_a_job_is_not_put_back_while_its_processes_cannot_be_ended(
     assert recovery.sweep(store) == 0
     assert state(store) == (State.PROCESSING, ["running"])
     assert ids(store) == [WORKER]
-    assert last_step(recovery.run_folder, WORKER) is not None
+    assert read(recovery.run_folder, WORKER) is not None
     left.clear()
     assert recovery.sweep(store) == 1
     assert ids(store) == []
-    assert last_step(recovery.run_folder, WORKER) is None
+    assert read(recovery.run_folder, WORKER) is None
 
 
 def test_what_a_worker_without_a_record_holds_is_put_back(

@@ -12,13 +12,14 @@ import attrs
 import pytest
 from children import Children, lives, number_in, until
 
+from flam_store.names import new_id
 from flam_worker import tree
 from flam_worker.environment import COOKIE
 from flam_worker.footprint import Step
 from flam_worker.identity import born, instant
 from flam_worker.tree import Processes, Traces, descendants, end_all, found_by
 
-MARK = "worker-1:7:1"
+MARK = f"worker-{new_id()}:7:1"
 BARE = {"PATH": os.environ["PATH"]}
 MARKED = BARE | {COOKIE: MARK}
 FOREVER = "sleep 1000"
@@ -31,7 +32,11 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def traces(log: Path) -> Traces:
-    return Traces(cookie=MARK, log=str(log), leader=None)
+    return Traces(
+        cookie=MARK,
+        logs=frozenset({str(log)}),
+        leader=None,
+    )
 
 
 @pytest.fixture
@@ -51,9 +56,9 @@ def script(children: Children, text: str, **more: Any) -> subprocess.Popen[bytes
     return children.program(["sh", "-c", text], start_new_session=True, **more)
 
 
-def step(pid: int, then: str) -> Step:
-    """A leader that was seen just now."""
-    return Step(seq=1, attempt=1, pid=pid, born=then, seen=instant())
+def step(pid: int, seen: float | None = None) -> Step:
+    """A leader that was seen then, or just now."""
+    return Step(seq=1, attempt=1, pid=pid, seen=float(instant()) if seen is None else seen)
 
 
 # Finding
@@ -81,7 +86,7 @@ def test_the_leader_alone_is_a_trace(
     children: Children, traces: Traces, bystanders: list[int]
 ) -> None:
     pid = children.sleeping(environment=BARE, start_new_session=True).pid
-    leader = step(pid, str(born(pid)))
+    leader = step(pid)
     assert found_by(attrs.evolve(traces, leader=leader)) == of(pid)
 
 
@@ -92,7 +97,7 @@ def test_the_session_of_a_leader_that_has_ended_is_a_trace(
     text = f"env -i sleep 1000 < /dev/null > /dev/null 2>&1 & echo $! > {told}; read go"
     shell = script(children, text, environment=BARE, stdin=subprocess.PIPE)
     pid = number_in(told)
-    leader = step(shell.pid, str(born(shell.pid)))
+    leader = step(shell.pid)
     shell.communicate(b"\n")
     assert found_by(attrs.evolve(traces, leader=leader)) == of(pid)
 
@@ -105,16 +110,16 @@ def test_a_session_that_is_younger_than_the_last_sight_of_its_leader_is_none(
     shell = script(children, text, environment=BARE, stdin=subprocess.PIPE)
     pid = number_in(told)
     shell.communicate(b"\n")
-    young = attrs.evolve(step(shell.pid, "1"), seen=str(float(str(born(pid))) - 1))
+    young = step(shell.pid, float(str(born(pid))) - 1)
     assert found_by(attrs.evolve(traces, leader=young)) == {}
-    assert found_by(attrs.evolve(traces, leader=step(shell.pid, "1"))) == of(pid)
+    assert found_by(attrs.evolve(traces, leader=step(shell.pid))) == of(pid)
 
 
 def test_a_leader_whose_number_was_given_to_another_is_none(
     children: Children, traces: Traces, bystanders: list[int]
 ) -> None:
     pid = children.sleeping(environment=BARE, start_new_session=True).pid
-    for leader in [step(pid, "1"), step(pid, "-"), step(2**22 + 9, "1")]:
+    for leader in [step(pid, float(str(born(pid))) - 1), step(2**22 + 9)]:
         assert found_by(attrs.evolve(traces, leader=leader)) == {}
 
 
@@ -147,7 +152,7 @@ def test_a_marked_process_in_this_session_gives_away_nobody_else_of_it(
 ) -> None:
     pid = children.sleeping(environment=MARKED).pid
     until(lambda: pid in found_by(traces))
-    found = found_by(attrs.evolve(traces, leader=step(os.getsid(0), str(born(os.getsid(0))))))
+    found = found_by(attrs.evolve(traces, leader=step(os.getsid(0))))
     assert found == of(pid)
 
 
@@ -156,7 +161,7 @@ def test_what_has_ended_is_not_found(children: Children, traces: Traces, log: Pa
         process = children.sleeping(environment=MARKED, start_new_session=True, stdout=file)
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    leader = step(process.pid, "-")
+    leader = step(process.pid)
     assert found_by(attrs.evolve(traces, leader=leader)) == {}
 
 

@@ -7,6 +7,7 @@ safety · 124 a ``--timeout`` ran out · 130 interrupted. A closed pipe is no er
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from contextlib import suppress
 _PROGRAM = "queuectl"
 _COMPLETION = "_QUEUECTL_COMPLETE"
 
+_OBJECTS_A_COLLECTION = 50_000
+"""Python looks for garbage after 700 more objects; a command makes ten thousands that stay."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; ``argv`` None means the process's own words."""
@@ -22,47 +26,64 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{_PROGRAM}: Flam runs on Linux and macOS, not on {sys.platform}.", file=sys.stderr)
         return 2
     _open_missing_streams()
+    if argv is not None:
+        return _ended(list(argv))
+    gc.set_threshold(_OBJECTS_A_COLLECTION)
     try:
-        return _closed(_run(list(sys.argv[1:] if argv is None else argv)))
+        return _ended(sys.argv[1:])
+    finally:
+        gc.freeze()  # the process ends, and its memory with it
+
+
+def _ended(words: list[str]) -> int:
+    try:
+        return _closed(_run(words))
     except KeyboardInterrupt:
         return _closed(130)
 
 
 def _run(words: list[str]) -> int:
     # Imported here, so that Ctrl-C is quiet from the first millisecond on.
-    import typer
+    from flam_cli import plain
 
-    from flam_cli.root import root
-
-    command = root()
-    if _COMPLETION in os.environ:
-        command.main(args=words, prog_name=_PROGRAM)
     debug = False
     try:
-        with command.make_context(_PROGRAM, words) as context:
-            debug = bool(context.params["debug"])
-            code = command.invoke(context) or 0
+        called = None if _COMPLETION in os.environ else plain.understood(words)
+        if called is not None:
+            debug = called.debug
+            code = called.run() or 0
+        else:
+            from flam_cli.root import root
+
+            command = root()
+            if _COMPLETION in os.environ:
+                command.main(args=words, prog_name=_PROGRAM)
+            with command.make_context(_PROGRAM, words) as context:
+                debug = bool(context.params["debug"])
+                code = command.invoke(context) or 0
         sys.stdout.flush()
-    except typer.Exit as end:
-        code = end.exit_code
     except BrokenPipeError:
         code = 0
     except Exception as error:  # noqa: BLE001, the one place where a fault becomes a line
-        code = _report(error, debug=debug)
+        code = _code_of(error, debug=debug)
     return code
 
 
-def _report(error: Exception, *, debug: bool) -> int:
+def _code_of(end: Exception, *, debug: bool) -> int:
+    """The code that a command asked for in Typer's way, or that of a fault, which is told."""
+    typer = sys.modules.get("typer")
+    if typer is not None and isinstance(end, typer.Exit):
+        return int(end.exit_code)
     from flam_cli import errors
     from flam_cli.render.human import complain
 
     if debug:
         import traceback
 
-        for line in "".join(traceback.format_exception(error)).splitlines():
+        for line in "".join(traceback.format_exception(end)).splitlines():
             complain(line, prefix="")
-    complain(errors.line(error))
-    return errors.exit_code(error)
+    complain(errors.line(end))
+    return errors.exit_code(end)
 
 
 def _closed(code: int) -> int:

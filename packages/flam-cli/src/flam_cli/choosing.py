@@ -10,6 +10,7 @@ import attrs
 import typer
 
 from flam_cli.completion import complete_id, complete_queue
+from flam_cli.declaring import Argument, Option
 from flam_cli.errors import UsageError
 from flam_cli.options import complete_state, pairs, queue_name, states
 from flam_cli.render import human
@@ -21,13 +22,11 @@ from flam_store.store import StoreReader
 
 Ids: TypeAlias = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="ID...", autocompletion=complete_id, help="The jobs.", show_default=False
-    ),
+    Argument(metavar="ID...", autocompletion=complete_id, help="The jobs.", show_default=False),
 ]
 States: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--state",
         metavar="S",
         autocompletion=complete_state,
@@ -36,7 +35,7 @@ States: TypeAlias = Annotated[
 ]
 Queue: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--queue",
         metavar="Q",
         autocompletion=complete_queue,
@@ -45,18 +44,16 @@ Queue: TypeAlias = Annotated[
 ]
 Labels: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--label",
         metavar="K=V",
         help="Instead of ids: all with this label; may be repeated, all must match.",
     ),
 ]
-All: TypeAlias = Annotated[bool, typer.Option("--all", help="Instead of ids: all jobs.")]
+All: TypeAlias = Annotated[bool, Option("--all", help="Instead of ids: all jobs.")]
 Yes: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--yes", "-y", help="Do not ask; needed for many where standard input is no terminal."
-    ),
+    Option("--yes", "-y", help="Do not ask; needed for many where standard input is no terminal."),
 ]
 
 _PAGE = 500

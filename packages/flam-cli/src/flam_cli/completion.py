@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-import typer
+from flam_cli.declaring import Context
 
-from flam_store.store import StoreReader
+if TYPE_CHECKING:
+    from flam_store.store import StoreReader
 
 _RECENT = 200
 
 
-def complete_id(context: typer.Context, incomplete: str) -> list[str]:
+def complete_id(context: Context, incomplete: str) -> list[str]:
     """Ids of recent jobs."""
     return _offered(context, incomplete, _ids)
 
 
-def complete_queue(context: typer.Context, incomplete: str) -> list[str]:
+def complete_queue(context: Context, incomplete: str) -> list[str]:
     """Names of queues."""
     return _offered(context, incomplete, _queues)
 
@@ -39,13 +41,14 @@ def _queues(store: StoreReader) -> Iterable[str]:
 
 
 def _offered(
-    context: typer.Context, incomplete: str, words: Callable[[StoreReader], Iterable[str]]
+    context: Context, incomplete: str, words: Callable[[StoreReader], Iterable[str]]
 ) -> list[str]:
     with suppress(Exception):
         from flam_cli.options import Call
         from flam_cli.place import existing
 
-        home = context.find_root().params.get("home")
+        asked: Any = context
+        home = asked.find_root().params.get("home")
         with existing(Call(home=home, json=False, debug=False)).store() as store:
             return [word for word in words(store) if word.startswith(incomplete)]
     return []

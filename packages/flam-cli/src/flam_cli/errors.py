@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import typer
+import sys
 
 from flam_store import exits
 from flam_store.errors import FlamError
 from flam_store.text import suggest
-
-# Typer brings its own copy of click; this is the only way to its classes by a public name.
-_USAGE: type[Exception] = typer.BadParameter.__mro__[1]
 
 _GLOBAL = ("--home", "--debug", "--version")
 
@@ -24,19 +21,26 @@ def exit_code(error: Exception) -> int:
     """The contract's number for this kind of error; 1 for a fault of queuectl itself."""
     if isinstance(error, FlamError):
         return exits.exit_code(error)
-    return exits.WRONG if isinstance(error, _USAGE) else exits.NO
+    return exits.WRONG if _is_usage(error) else exits.NO
 
 
 def line(error: Exception) -> str:
     """The error as one sentence or two, not yet made harmless for a terminal."""
     if isinstance(error, FlamError):
         return " ".join([str(error), *getattr(error, "__notes__", [])])
-    if isinstance(error, _USAGE):
+    if _is_usage(error):
         return " ".join([_usage_line(error), *getattr(error, "__notes__", [])])
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror}. --debug shows the traceback."
     return f"{type(error).__name__}: {error}. --debug shows the traceback."
+
+
+def _is_usage(error: Exception) -> bool:
+    """Whether it is a refusal of Typer's, which plain calls do without."""
+    typer = sys.modules.get("typer")
+    # Typer brings its own copy of click; this is the only way to its classes by a public name.
+    return typer is not None and isinstance(error, typer.BadParameter.__mro__[1])
 
 
 def _usage_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from flam_cli.options import Call, job_id
 from flam_cli.place import existing
@@ -11,7 +12,9 @@ from flam_cli.render import human, machine
 from flam_cli.render.columns import USUAL, Columns
 from flam_store.job import JobFilter, Order, Page
 from flam_store.state import WAITING
-from flam_store.store import StoreReader
+
+if TYPE_CHECKING:
+    from flam_store.store import StoreReader
 
 _PAGE = 500
 

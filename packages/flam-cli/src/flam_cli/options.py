@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
 
 import attrs
-import typer
 
+from flam_cli.declaring import Context, Option
 from flam_cli.errors import unknown_word
 from flam_store.durations import parse_duration
 from flam_store.errors import JobNotFound, SpecError
@@ -17,7 +17,7 @@ from flam_store.state import State
 
 _STATES = tuple(state.value for state in State)
 
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Json: TypeAlias = Annotated[bool, Option("--json", help="Print one JSON document.")]
 
 
 @attrs.frozen(kw_only=True)
@@ -29,7 +29,7 @@ class Call:
     debug: bool
 
 
-def call_of(context: typer.Context, *, json: bool) -> Call:
+def call_of(context: Context, *, json: bool) -> Call:
     """The global options, with ``--json`` also taken after the command."""
     call: Call = context.obj
     return attrs.evolve(call, json=True) if json and not call.json else call
@@ -45,7 +45,7 @@ def complete_state(incomplete: str) -> list[str]:
     return [state for state in _STATES if state.startswith(incomplete)]
 
 
-def complete_queue(context: typer.Context, incomplete: str) -> list[str]:
+def complete_queue(context: Context, incomplete: str) -> list[str]:
     """The queues that a shell may offer."""
     from flam_cli.completion import complete_queue
 

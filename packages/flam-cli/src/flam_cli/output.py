@@ -112,13 +112,21 @@ class Reader:
         try:
             return self.logs.open(*place)
         except FileNotFoundError:
-            raise OutputGone(found.job.id, found.attempt.attempt) from None
+            if not _may_be_silent(found.attempt):
+                raise OutputGone(found.job.id, found.attempt.attempt) from None
+            return os.open(os.devnull, os.O_RDONLY)
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
             problem = "is a symbolic link, which is not followed"
             path = self.logs.path_of(*place)
             raise UnsafeError(path, problem, "Put the file itself in its place.") from error
+
+
+def _may_be_silent(attempt: Attempt) -> bool:
+    """Whether it is right that there is no file: a short job has one only if it wrote anything."""
+    silent = (AttemptState.RUNNING, AttemptState.RELEASED)
+    return attempt.output_bytes == 0 or attempt.state in silent
 
 
 @attrs.frozen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -14,9 +15,11 @@ from flam_store.config_file import read_config
 from flam_store.errors import JobNotFound, ScheduleNotFound, StoreError
 from flam_store.home import Home, find_home, working_directory
 from flam_store.opening import open_store, without_password
-from flam_store.output import Logs
-from flam_store.store import Store
 from flam_store.text import suggest
+
+if TYPE_CHECKING:
+    from flam_store.output import Logs
+    from flam_store.store import Store
 
 _RECENT = 500
 
@@ -31,6 +34,8 @@ class Place:
 
     @property
     def logs(self) -> Logs:
+        from flam_store.output import Logs
+
         return Logs(self.home.logs_path)
 
     @contextmanager

@@ -2,107 +2,79 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand
 
-from flam_cli.errors import UsageError, unknown_word
-from flam_cli.options import Call
+from flam_cli.building import Group, as_typer_has_it, built, new_typer
+from flam_cli.declaring import examples
+from flam_cli.global_options import queuectl
 
-NAMES = (
-    *("init", "enqueue", "run", "worker", "status", "top", "list", "show", "why", "logs", "wait"),
-    *("update", "cancel", "retry", "dlq", "queue", "schedule", "purge", "stats", "metrics"),
-    *("config", "doctor", "backup", "restore", "export", "import"),
-)
+SUMMARIES = {
+    "init": "Make a data directory for this project.",
+    "enqueue": "Store jobs and print their ids.",
+    "run": "Enqueue a job, wait for it, and print what its attempts write as it comes.",
+    "worker": "The processes that run the jobs.",
+    "status": "Count the jobs of every state.",
+    "top": "Watch the queue: counts, rates, workers with their jobs, and what ended last.",
+    "list": "List jobs, the newest first unless told otherwise.",
+    "show": "Show one job with every attempt, its parents and its children.",
+    "why": "Say why a job has not started, and what to do about it.",
+    "logs": "Print what an attempt of a job wrote.",
+    "wait": "Wait until jobs are finished: completed, dead or cancelled.",
+    "update": "Change jobs that are pending, blocked or failed.",
+    "cancel": "End jobs that wait or run.",
+    "retry": "Make jobs pending again with 0 attempts, or due now.",
+    "dlq": "The dead letters: jobs that are not retried any more.",
+    "queue": "The queues: pause, resume and limit them, over all workers.",
+    "schedule": "Jobs that are enqueued again and again, by the workers that run.",
+    "purge": "Delete finished jobs and their output, for good.",
+    "stats": "Count attempts and failures, and measure how long they waited and ran.",
+    "metrics": "Print numbers for Prometheus, in its text format 0.0.4.",
+    "config": "Defaults of later jobs, and the workers' limits.",
+    "doctor": "Check everything, and say what is wrong and how to mend it; exit with 1 on a fault.",
+    "backup": "Copy the queue, as it is at this moment, into one file.",
+    "restore": "Put a backup in the place of the queue, which is kept beside it.",
+    "export": "Write jobs with their attempts as lines of JSON, the oldest first.",
+    "import": "Store exported jobs with their ids, states and attempts; all of them, or none.",
+}
+"""Every command with the first sentence of its help: to list them, none has to be imported."""
 
-
-class Group(TyperGroup):
-    """A group that shows its help when no command is given, and suggests one for a wrong word."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args and not ctx.resilient_parsing:
-            print(ctx.get_help(), file=sys.stderr)
-            ctx.exit(2)
-        return super().parse_args(ctx, args)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        known = tuple(self.list_commands(ctx))
-        if args[0] not in known and not ctx.resilient_parsing:
-            raise UsageError(unknown_word("command", args[0], known))
-        return super().resolve_command(ctx, args)
+NAMES = tuple(SUMMARIES)
 
 
 class _Root(Group):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(NAMES)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        room = formatter.width - 6 - max(map(len, NAMES))
+        told = {name: TyperCommand(name, help=text) for name, text in SUMMARIES.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(room)) for name, each in told.items()]
+            )
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name not in NAMES:
             return None
-        command = typer.main.get_command(import_module(f"flam_cli.commands.{cmd_name}").app)
+        command = built(import_module(f"flam_cli.commands.{cmd_name}").app)
         command.name = cmd_name
         return command
 
 
-def new_app(**settings: Any) -> typer.Typer:
-    """A Typer application whose help and errors are plain text."""
-    plain: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
-    return typer.Typer(**plain, **{"add_completion": False, "cls": Group, **settings})
-
-
-def examples(*words: str) -> str:
-    """The end of a command's help: lines to copy, which are not wrapped."""
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in words)
-
-
-_app = new_app(
-    add_completion=True, cls=_Root, context_settings={"help_option_names": ["-h", "--help"]}
-)
-
-
 def root() -> Any:
     """The command that ``queuectl`` is."""
-    return typer.main.get_command(_app)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from flam_cli import __version__
-
-        print(f"queuectl {__version__}")
-        raise typer.Exit
-
-
-@_app.callback(
-    epilog=examples(
-        "queuectl enqueue -- convert in.png out.png",
-        "queuectl worker start --count 4",
-        "queuectl status",
+    app = new_typer(
+        add_completion=True, cls=_Root, context_settings={"help_option_names": ["-h", "--help"]}
     )
-)
-def queuectl(
-    context: typer.Context,
-    home: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="The data directory. Otherwise $FLAM_HOME, the nearest .queuectl_data here or "
-            "above, or the user's own.",
-        ),
-    ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document; also taken after the command.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    _version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
-) -> None:
-    """A durable job queue: enqueue commands, run them with workers, retry what fails."""
-    context.obj = Call(home=home, json=json, debug=debug)
+    app.callback(
+        epilog=examples(
+            "queuectl enqueue -- convert in.png out.png",
+            "queuectl worker start --count 4",
+            "queuectl status",
+        )
+    )(as_typer_has_it(queuectl))
+    return typer.main.get_command(app)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flam_store import shapes
-from flam_store.store import StoreReader
 from flam_store.worker import Role, WorkerRecord
+
+if TYPE_CHECKING:
+    from flam_store.store import StoreReader
 
 
 def workers(store: StoreReader) -> list[Any]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flam_cli.options import Call
 from flam_cli.place import existing
-from flam_store.store import StoreReader
+
+if TYPE_CHECKING:
+    from flam_store.store import StoreReader
 
 
 def watch_store(

@@ -13,41 +13,49 @@ pending echo hello
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from flam_store.config import Config
-from flam_store.errors import (
-    Conflict,
-    FlamError,
-    IdTaken,
-    JobNotFound,
-    KeyTaken,
-    NotFinished,
-    NotFound,
-    QueueNotFound,
-    ScheduleNotFound,
-    ScheduleTaken,
-    SpecError,
-    StoreBusy,
-    StoreError,
-    StoreFull,
-    StoreLost,
-    StoreMisused,
-    UnsafeError,
-    WrongState,
-)
-from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Order, Page
-from flam_store.opening import open_store
-from flam_store.outcome import Cancelled, Completed, Dead, Failure, Outcome, Released, Result, Retry
-from flam_store.state import FINISHED, AttemptState, State
-from flam_store.store import Store, StoreReader
-from flam_store.worker import Orders, ProcessId, Registration, Role, Stop, Turn, Woke
-
 if TYPE_CHECKING:
     from flam_store.change import JobChange
+    from flam_store.config import Config
+    from flam_store.errors import (
+        Conflict,
+        FlamError,
+        IdTaken,
+        JobNotFound,
+        KeyTaken,
+        NotFinished,
+        NotFound,
+        QueueNotFound,
+        ScheduleNotFound,
+        ScheduleTaken,
+        SpecError,
+        StoreBusy,
+        StoreError,
+        StoreFull,
+        StoreLost,
+        StoreMisused,
+        UnsafeError,
+        WrongState,
+    )
+    from flam_store.job import Attempt, Claim, Job, JobFilter, JobSpec, Order, Page
     from flam_store.joining import enqueue_in, transaction
     from flam_store.measures import By
+    from flam_store.opening import open_store
+    from flam_store.outcome import (
+        Cancelled,
+        Completed,
+        Dead,
+        Failure,
+        Outcome,
+        Released,
+        Result,
+        Retry,
+    )
     from flam_store.schedule import ScheduleSpec
     from flam_store.selection import Selection, Sweep
+    from flam_store.state import FINISHED, AttemptState, State
+    from flam_store.store import Store, StoreReader
     from flam_store.waiting import wait_until_finished
+    from flam_store.worker import Orders, ProcessId, Registration, Role, Stop, Turn, Woke
 
 __version__ = "0.1.0"
 
@@ -109,20 +117,45 @@ __all__ = [
     "wait_until_finished",
 ]
 
-_LATER = {
-    "By": "flam_store.measures",
-    "JobChange": "flam_store.change",
-    "ScheduleSpec": "flam_store.schedule",
-    "Selection": "flam_store.selection",
-    "Sweep": "flam_store.selection",
-    "enqueue_in": "flam_store.joining",
-    "transaction": "flam_store.joining",
-    "wait_until_finished": "flam_store.waiting",
+_MODULES = {
+    "change": ("JobChange",),
+    "config": ("Config",),
+    "errors": (
+        *("Conflict", "FlamError", "IdTaken", "JobNotFound", "KeyTaken", "NotFinished", "NotFound"),
+        *("QueueNotFound", "ScheduleNotFound", "ScheduleTaken", "SpecError", "StoreBusy"),
+        *("StoreError", "StoreFull", "StoreLost", "StoreMisused", "UnsafeError", "WrongState"),
+    ),
+    "job": ("Attempt", "Claim", "Job", "JobFilter", "JobSpec", "Order", "Page"),
+    "joining": ("enqueue_in", "transaction"),
+    "measures": ("By",),
+    "opening": ("open_store",),
+    "outcome": (
+        *("Cancelled", "Completed", "Dead", "Failure", "Outcome", "Released", "Result", "Retry"),
+    ),
+    "schedule": ("ScheduleSpec",),
+    "selection": ("Selection", "Sweep"),
+    "state": ("FINISHED", "AttemptState", "State"),
+    "store": ("Store", "StoreReader"),
+    "waiting": ("wait_until_finished",),
+    "worker": ("Orders", "ProcessId", "Registration", "Role", "Stop", "Turn", "Woke"),
 }
-"""What only some programs use, and where it is: imported when it is asked for."""
+"""Where each public name is. It and its module are imported when they are asked for: few programs
+need all of them."""
+
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LATER[name]), name)
+if not TYPE_CHECKING:  # a checker that saw it would take any name for one of these
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"flam_store.{name}")
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"flam_store.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *__all__})

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 
-POINTS = ("committing", "committed", "claimed", "spawned", "exited")
+POINTS = ("committing", "committed", "claimed", "spawned", "exited", "kept")
 """Before a commit; between commit and reply; between claim and spawn; between spawn and its
-record; between a command's exit and the report of it."""
+record; between a command's exit and its record; between that and the report of it."""
 
 _asked = os.environ.get("FLAM_FAULTS", "")
 

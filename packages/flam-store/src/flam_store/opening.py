@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 from flam_store.clock import Clock, system_clock
 from flam_store.config import Config
 from flam_store.errors import StoreUrlError
-from flam_store.store import Store, StoreReader
-from flam_store.worker import WorkerRecord
 
 if TYPE_CHECKING:
     from flam_store.copies import Restored
-
+    from flam_store.store import Store, StoreReader
+    from flam_store.worker import WorkerRecord
 
 _SQLITE = "sqlite:///"
 
@@ -52,6 +51,15 @@ def open_store(
         return SqliteStore(Session(None), config or Config(), clock)
     seconds = PATIENCE_SECONDS if patience is None else patience.total_seconds()
     return SqliteStore(Session(path, patience_seconds=seconds), config or Config(), clock)
+
+
+def load_engine(url: str) -> None:
+    """Import what claims and finishes jobs in the store at ``url``, without opening it.
+
+    For a program that is about to fork: the memory is then its children's too. StoreUrlError.
+    """
+    _check_engine(url)
+    from flam_store.sqlite import claiming, engine  # noqa: F401
 
 
 @contextmanager

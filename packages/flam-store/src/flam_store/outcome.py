@@ -65,14 +65,24 @@ Outcome = Completed | Retry | Dead | Released | Cancelled
 
 
 @attrs.frozen(kw_only=True)
+class When:
+    """How long before its report an attempt really began, and ended."""
+
+    began_ago: timedelta
+    ended_ago: timedelta
+
+
+@attrs.frozen(kw_only=True)
 class Result:
     """The outcome of one attempt, under that attempt's fence ``(seq, attempt)``.
 
     ``output_bytes`` counts what the command wrote, also what the cap left out;
-    None when nobody can know.
+    None when nobody can know. ``when`` tells the times of an attempt that is reported later
+    than it ended; None says that it began when it was claimed and ends now.
     """
 
     seq: int
     attempt: int
     outcome: Outcome
     output_bytes: int | None = None
+    when: When | None = None

@@ -17,6 +17,7 @@ import attrs
 
 _FOLDER_SIZE = 1_000
 _CHUNK = 1 << 16
+_APPENDING = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _OUTPUT_NAME = re.compile(r"(\d{1,18})-(\d{1,18})\.log", re.ASCII)
 
 
@@ -33,7 +34,7 @@ class Logs:
 
     def path_of(self, seq: int, attempt: int) -> Path:
         """Where the output of an attempt lies, if it has any."""
-        return self.folder / f"{seq // _FOLDER_SIZE:03}" / f"{seq}-{attempt}.log"
+        return self.folder / _folder_name(seq) / f"{seq}-{attempt}.log"
 
     def folders(self) -> list[int]:
         """The numbers of the folders that are there; each is for a thousand ``seq``."""
@@ -59,7 +60,7 @@ class Logs:
     def create(self, seq: int, attempt: int) -> int:
         """A descriptor that appends to a new file of mode 0600. FileExistsError."""
         path = self.path_of(seq, attempt)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = _APPENDING | os.O_CREAT | os.O_EXCL
         try:
             fd = os.open(path, flags, 0o600)
         except FileNotFoundError:
@@ -67,6 +68,28 @@ class Logs:
             fd = os.open(path, flags, 0o600)
         os.fchmod(fd, 0o600)  # a umask may have taken rights from us too
         return fd
+
+    def nameless(self, worker: str) -> Path:
+        """Where a worker keeps the output of a job until it is known whether there is any."""
+        return self.folder / _nameless(worker)
+
+    def create_nameless(self, worker: str, seq: int) -> int:
+        """A descriptor that appends to the worker's file, which is made if it is missing.
+
+        The folder for the output of the job with this ``seq`` is there then, too.
+        """
+        if not os.path.isdir(f"{self.folder}/{_folder_name(seq)}"):
+            _make_folder(self.path_of(seq, 0).parent)
+        path = f"{self.folder}/{_nameless(worker)}"
+        with suppress(FileNotFoundError):
+            return os.open(path, _APPENDING)
+        fd = os.open(path, _APPENDING | os.O_CREAT | os.O_EXCL, 0o600)
+        os.fchmod(fd, 0o600)
+        return fd
+
+    def name(self, worker: str, seq: int, attempt: int) -> None:
+        """Make the worker's file the output of an attempt, in the place of any other."""
+        os.rename(self.nameless(worker), self.path_of(seq, attempt))
 
     def open(self, seq: int, attempt: int) -> int:
         """A descriptor to read from. FileNotFoundError when nothing was ever written there."""
@@ -83,12 +106,24 @@ class Logs:
                         (folder / name).unlink(missing_ok=True)
 
 
+def _folder_name(seq: int) -> str:
+    return f"{seq // _FOLDER_SIZE:03}"
+
+
+def _nameless(worker: str) -> str:
+    return f"{worker}.new"
+
+
 def _make_folder(path: Path) -> None:
     """One that only we can enter, and those above that are missing, whatever the umask."""
     if not path.parent.is_dir():
         _make_folder(path.parent)
-    with suppress(FileExistsError):
+    try:
         path.mkdir(mode=0o700)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    else:
         path.chmod(0o700)
 
 

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flam_store.job import Attempt, Job, JobSpec, given
-from flam_store.overview import Overview, QueueInfo
+from flam_store.job import given
 from flam_store.text import mask_env
-from flam_store.worker import WorkerRecord
 
 if TYPE_CHECKING:
     from flam_store.copies import Backup, Restored
     from flam_store.finding import Finding, Repair
+    from flam_store.job import Attempt, Job, JobSpec
     from flam_store.measures import Ended, Measure, Spread, Statistics
+    from flam_store.overview import Overview, QueueInfo
     from flam_store.portable import Imported
     from flam_store.relatives import Relative, Relatives
     from flam_store.schedule import Schedule, Tick
+    from flam_store.worker import WorkerRecord
 
 Shape = dict[str, Any]
 

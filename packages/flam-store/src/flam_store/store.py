@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
 
-from flam_store.job import (
-    Attempt,
-    Claim,
-    Expired,
-    Job,
-    JobFilter,
-    JobSpec,
-    Ledger,
-    Order,
-    Page,
-)
-from flam_store.outcome import Result
-from flam_store.overview import Overview, QueueInfo
-from flam_store.state import State
-from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
+from flam_store.job import Order
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
     from flam_store.change import JobChange
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
+    from flam_store.job import Attempt, Claim, Expired, Job, JobFilter, JobSpec, Ledger, Page
     from flam_store.measures import By, Ended, Statistics, Total
+    from flam_store.outcome import Result
+    from flam_store.overview import Overview, QueueInfo
     from flam_store.portable import Imported, Record
     from flam_store.relatives import Relatives
     from flam_store.schedule import Schedule, ScheduleSpec, Tick, Ticked
     from flam_store.selection import Selection, Sweep
+    from flam_store.state import State
     from flam_store.why import Standing
+    from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
 
 
 class StoreReader(Protocol):

@@ -17,14 +17,15 @@ _UNSEEN = (
     r"\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_HARMFUL = re.compile(f"[{_CONTROL}{_UNSEEN}]")
+_HARMFUL = f"[{_CONTROL}{_UNSEEN}]"
 
 _PARAMETERS = r"\[[0-9;:]{0,64}"
 _COLOUR = rf"\x1b{_PARAMETERS}m"
 _HARMFUL_IN_OUTPUT = rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_UNSEEN}]"
-_SUSPECT = re.compile(_HARMFUL_IN_OUTPUT)
-_TOKEN = re.compile(rf"{_COLOUR}|\r\n|{_HARMFUL_IN_OUTPUT}")
-_UNFINISHED = re.compile(rf"(?:\r|\x1b(?:{_PARAMETERS})?)\Z")
+_TOKEN = rf"{_COLOUR}|\r\n|{_HARMFUL_IN_OUTPUT}"
+_UNFINISHED = rf"(?:\r|\x1b(?:{_PARAMETERS})?)\Z"
+# Patterns are compiled where they are used, and kept by re: together they take a millisecond,
+# and most commands need none.
 _LONGEST_UNFINISHED = 66
 _RESET = "\x1b[0m"
 _RESETS = {"\x1b[m", _RESET}
@@ -39,7 +40,9 @@ def visible(text: str) -> str:
     >>> visible("a\x1b[2J\n\u202eb")
     'a\\x1b[2J\\n\\u202eb'
     """
-    return _HARMFUL.sub(_escape, text)
+    if text.isascii() and text.isprintable():
+        return text  # nearly every one
+    return re.compile(_HARMFUL).sub(_escape, text)
 
 
 def one_line(text: str, *, limit: int = 1000) -> str:
@@ -74,17 +77,18 @@ class TerminalFilter:
         """What may be written now. Bytes that are not UTF-8 become U+FFFD."""
         text = self._unfinished + self._decoder.decode(piece)
         self._unfinished = ""
-        if not _SUSPECT.search(text):
+        if not re.compile(_HARMFUL_IN_OUTPUT).search(text):
             return text
-        if unfinished := _UNFINISHED.search(text, max(0, len(text) - _LONGEST_UNFINISHED)):
+        begin = max(0, len(text) - _LONGEST_UNFINISHED)
+        if unfinished := re.compile(_UNFINISHED).search(text, begin):
             self._unfinished = unfinished[0]
             text = text[: unfinished.start()]
-        return _TOKEN.sub(self._harmless, text)
+        return re.compile(_TOKEN).sub(self._harmless, text)
 
     def finish(self) -> str:
         """What was kept back, and a reset if a colour is still on. The filter begins anew."""
         text = self._unfinished + self._decoder.decode(b"", final=True)
-        end = _TOKEN.sub(self._harmless, text)
+        end = re.compile(_TOKEN).sub(self._harmless, text)
         if self._coloured:
             end += _RESET
         self._unfinished = ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import attrs
 
-from flam_store.job import Claim
-from flam_store.outcome import Result
+if TYPE_CHECKING:
+    from flam_store.job import Claim
+    from flam_store.outcome import Result
 
 
 class Role(StrEnum):

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from flam_store.output import Logs, cut_mark
 from flam_worker.kernel import punch_hole
@@ -29,25 +30,61 @@ class Capture:
     disk is not used and offsets stay true. What is written between two looks, a quarter of
     a second at most, comes on top of the cap; so does, for a moment at the end, the copy of
     what is kept.
+
+    With a ``worker`` it is that worker's nameless file at first, which becomes the attempt's
+    output at the first look, or at the end if anything was written. A short and silent job
+    leaves it for the next one: to make a file can cost more than to start a process.
     """
 
-    def __init__(self, logs: Logs, seq: int, attempt: int, max_bytes: int) -> None:
-        self._path = logs.path_of(seq, attempt)
+    def __init__(
+        self, logs: Logs, seq: int, attempt: int, max_bytes: int, *, worker: str | None = None
+    ) -> None:
+        self._logs, self._fence = logs, (seq, attempt)
         self._head = max_bytes // 2
         self._tail = max_bytes - self._head
-        try:
-            self.fd = logs.create(seq, attempt)
-        except FileExistsError:
-            self._path.unlink()  # left by a database that is no more
-            self.fd = logs.create(seq, attempt)
+        self._nameless = worker
+        self.fd = self._created() if worker is None else self._opened(worker)
         self._hole_end = _up(self._head)
         self._pause = _LOOK_LEAST_SECONDS
         self._size = 0
         self.look_at = time.monotonic() + self._pause
         """When to call ``look`` next, on the monotonic clock."""
 
+    @property
+    def _path(self) -> Path:
+        return self._logs.path_of(*self._fence)
+
+    def _created(self) -> int:
+        try:
+            return self._logs.create(*self._fence)
+        except FileExistsError:
+            self._path.unlink()  # left by a database that is no more
+            return self._logs.create(*self._fence)
+
+    def _opened(self, worker: str) -> int:
+        """Opened anew each time, so that no job finds the flags that another has set."""
+        seq, _ = self._fence
+        fd = self._logs.create_nameless(worker, seq)
+        if not os.fstat(fd).st_size:
+            return fd
+        os.close(fd)
+        self._logs.nameless(worker).unlink()  # left by one that could not be named
+        return self._logs.create_nameless(worker, seq)
+
+    def _name(self) -> None:
+        """Put the file where readers look for it; if that fails, it is tried at the next look."""
+        if self._nameless is None:
+            return
+        try:
+            self._logs.name(self._nameless, *self._fence)
+        except OSError as error:
+            log.warning("%s cannot be made: %s", self._path, error)
+        else:
+            self._nameless = None
+
     def look(self) -> None:
         """Cut the middle out when the output has outgrown its cap."""
+        self._name()
         size = os.fstat(self.fd).st_size
         grew, self._size = size > self._size, size
         pause = _LOOK_LEAST_SECONDS if grew else self._pause * 2
@@ -67,6 +104,8 @@ class Capture:
         """
         size = os.fstat(self.fd).st_size
         os.close(self.fd)
+        if size:
+            self._name()
         if size > self._head + self._tail:
             try:
                 compact(str(self._path), size, self._head, self._tail, meanwhile)

@@ -17,6 +17,7 @@ from flam_worker.loop import Worker
 from flam_worker.orders import Inbox
 from flam_worker.settings import Settings
 from flam_worker.signals import Signals
+from flam_worker.spawn import keep_files
 from flam_worker.succession import succeed
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ def _pipe(undo: ExitStack) -> tuple[int, int]:
 def _live(settings: Settings, orders: int, ready: int) -> int:
     """The worker's whole life; its exit code. Here, and nowhere else, any error is caught."""
     kernel.adopt_orphans()
+    keep_files()
     inbox = Inbox(Signals(), orders)
     try:
         with settings.open() as store:

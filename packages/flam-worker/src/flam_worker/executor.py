@@ -6,14 +6,11 @@ import errno
 import os
 import select
 import signal
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 import attrs
 
@@ -30,8 +27,8 @@ from flam_worker.end import (
     TimedOut,
 )
 from flam_worker.identity import send_to
+from flam_worker.spawn import Command, spawn
 
-_SHELL = "/bin/sh"
 _SHORTAGES = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS,  # of room
      errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # of descriptors, memory, processes
@@ -39,21 +36,6 @@ _SHORTAGES = frozenset(
 _FAR = float("inf")
 _KILL_AGAIN_SECONDS = 0.1
 _PATIENCE_SECONDS = 10.0
-
-
-@attrs.frozen(kw_only=True)
-class Command:
-    """What is run. ``shell`` is a text for ``/bin/sh -c``, or else ``args`` are run directly."""
-
-    shell: str | None
-    args: Sequence[str] | None
-    environment: Mapping[str, str]
-    directory: str | None
-    stdin: str | None
-    timeout: timedelta | None
-
-    def arguments(self) -> list[str]:
-        return [_SHELL, "-c", self.shell] if self.shell is not None else list(self.args or ())
 
 
 @attrs.frozen(kw_only=True)
@@ -89,8 +71,8 @@ def run(command: Command, capture: Capture, attention: Attention) -> End:
     It is over when the command itself has exited; what it left running is then ended.
     """
     try:
-        process = _spawn(command, capture.fd)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        process = _Process(spawn(command, capture.fd))
+    except (OSError, ValueError) as error:
         problem = _problem(command, error)
         return Hindered(problem) if is_shortage(error) else NotStarted(problem)
     attention.started(process.pid)
@@ -99,37 +81,24 @@ def run(command: Command, capture: Capture, attention: Attention) -> End:
     return imposed or _end_of(process.returncode)
 
 
+@attrs.define
+class _Process:
+    """The command's own process. Its number is nobody else's until it ``has_ended``."""
+
+    pid: int
+    returncode: int = 0
+    """The exit code, or the number of the signal below zero, as soon as it has ended."""
+
+    def has_ended(self) -> bool:
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            self.returncode = os.waitstatus_to_exitcode(status)
+        return pid != 0
+
+
 def is_shortage(error: Exception) -> bool:
     """Whether this worker lacks something now, so that no other command would fare better."""
     return isinstance(error, OSError) and error.errno in _SHORTAGES
-
-
-def _spawn(command: Command, output: int) -> subprocess.Popen[bytes]:
-    """Open files are exactly 0, 1 and 2, signals are at their defaults, no terminal controls it."""
-    with _standard_input(command.stdin) as stdin:
-        return subprocess.Popen(
-            command.arguments(),
-            stdin=stdin,
-            stdout=output,
-            stderr=output,
-            cwd=command.directory,
-            env=dict(command.environment),
-            start_new_session=True,
-            close_fds=True,
-        )
-
-
-def _standard_input(text: str | None) -> Any:
-    """A file at its beginning: a pipe could not be filled before somebody reads it."""
-    if text is None:
-        return open(os.devnull, "rb")
-    if hasattr(os, "memfd_create"):
-        file = open(os.memfd_create("flam-stdin"), "w+b")  # noqa: SIM115
-    else:
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it; it has no name
-    file.write(text.encode())
-    file.seek(0)
-    return file
 
 
 def _problem(command: Command, error: Exception) -> str:
@@ -140,7 +109,7 @@ def _problem(command: Command, error: Exception) -> str:
 
 
 def _wait(
-    process: subprocess.Popen[bytes],
+    process: _Process,
     timeout: timedelta | None,
     capture: Capture,
     attention: Attention,
@@ -154,7 +123,7 @@ def _wait(
     kill_at = _FAR
     while True:
         look = attention.look()
-        if process.poll() is not None:
+        if process.has_ended():
             return imposed
         _reap_orphans(process.pid)
         now = time.monotonic()
@@ -171,7 +140,7 @@ def _wait(
         poller.poll(max(0.0, due - time.monotonic()) * 1000)
 
 
-def _signal_tree(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal_tree(process: _Process, number: int) -> None:
     """Signal the command's group, and all that left it.
 
     The group's number cannot be another's while we have not reaped the command.
@@ -230,7 +199,7 @@ def _has_children() -> bool:
 
 
 def _reap_orphans(main: int) -> None:
-    """Reap adopted processes that have ended, and leave the command itself to its Popen."""
+    """Reap adopted processes that have ended, and leave the command itself."""
     with suppress(ChildProcessError):
         while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             if found.si_pid == main:

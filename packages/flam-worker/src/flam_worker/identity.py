@@ -10,8 +10,6 @@ from contextlib import suppress
 from enum import StrEnum
 from functools import cache
 
-import psutil
-
 from flam_store.worker import ProcessId
 
 
@@ -40,6 +38,8 @@ def host() -> str:
 @cache
 def boot() -> str:
     """This boot of this host and, where there are such, this pid namespace of it."""
+    import psutil
+
     if sys.platform != "linux":
         return f"{psutil.boot_time():.0f}"
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
@@ -62,6 +62,8 @@ def born(pid: int) -> str | None:
 
 
 def _born_by_psutil(pid: int) -> str | None:
+    import psutil
+
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else repr(process.create_time())
@@ -98,6 +100,8 @@ def is_of_this_boot(process: ProcessId) -> bool:
 
 def is_stopped(process: ProcessId) -> bool:
     """Whether the recorded process lives and does nothing, as SIGSTOP has stopped it."""
+    import psutil
+
     if presence(process) is not Presence.ALIVE:
         return False
     try:
@@ -131,6 +135,8 @@ def send_to(pid: int, born_then: str, number: int) -> bool:
 
 
 def _send_by_psutil(pid: int, born_then: str, number: int) -> bool:
+    import psutil
+
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         if repr(process.create_time()) == born_then:
@@ -141,6 +147,8 @@ def _send_by_psutil(pid: int, born_then: str, number: int) -> bool:
 
 def usage(process: ProcessId) -> tuple[float, int] | None:
     """CPU in percent of a core since its start, and resident bytes, of a living process."""
+    import psutil
+
     if presence(process) is not Presence.ALIVE:
         return None
     try:

@@ -55,7 +55,7 @@ def end(logs: Logs, store: StoreReader) -> Iterator[Repair]:
     spared = tree.ancestry(os.getpid())
     for seq, attempt, cookie in {(each.seq, each.attempt, each.cookie) for each in find(store)}:
         log = os.path.realpath(logs.path_of(seq, attempt))
-        traces = tree.Traces(cookie=cookie, log=log, leader=None)
+        traces = tree.Traces(cookie=cookie, logs=frozenset((log,)), leader=None)
 
         def left(traces: tree.Traces = traces) -> tree.Processes:
             found = tree.found_by(traces)

@@ -6,7 +6,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections import deque
 from datetime import timedelta
 
 import attrs
@@ -14,7 +14,7 @@ import attrs
 from flam_store import Claim, Config, Store, faults
 from flam_store.errors import StoreBusy, StoreError, StoreFull
 from flam_store.names import new_id
-from flam_store.outcome import Result
+from flam_store.outcome import Completed, Result
 from flam_store.output import Logs
 from flam_store.worker import Orders, Registration, Role, Stop, Turn
 from flam_worker import executor, footprint
@@ -22,10 +22,13 @@ from flam_worker.capture import Capture
 from flam_worker.decide import decide, told
 from flam_worker.end import CalledOff, Cancelled, End, Hindered, NotStarted
 from flam_worker.environment import inherited, job_environment
+from flam_worker.group import Ended, Group
 from flam_worker.identity import this_process
 from flam_worker.orders import Inbox
+from flam_worker.pace import PATIENCE_SECONDS, Pace
 from flam_worker.recovery import Stoppages
 from flam_worker.settings import Settings
+from flam_worker.spawn import Command
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,8 @@ class Worker:
         self._orders = Orders(known=True)
         self._renewed = time.monotonic()
         self._hindered = False
+        self._group, self._pace = Group(), Pace()
+        self._began, self._lasts = 0.0, False
         self._without_store, self._without_means = _Pause(), _Pause()
 
     def register(self) -> None:
@@ -80,38 +85,36 @@ class Worker:
         self._footprint = footprint.Footprint(self._settings.run_folder, self.id)
 
     def run(self) -> None:
-        results: Sequence[Result] = ()
         while True:
-            turn = self._turn(results)
-            results = [self._work(claim) for claim in turn.claims]
+            turn = self._turn(want=self._pace.size)
+            if len(turn.claims) < self._pace.size:
+                self._pace.begin_anew()
+            self._group = Group(waiting=deque(turn.claims))
+            self._run_group()
             if self._hindered:
-                self._turn(results, want=0)
+                self._turn(want=0)
                 self._rest(self._without_means)
-                self._hindered, results = False, ()
+                self._hindered = False
+            elif turn.claims:
                 continue
-            if results:
-                continue
-            if self._stop() or (self._settings.drain and turn.drained):
+            elif self._stop() or (self._settings.drain and turn.drained):
                 return
-            self._idle(turn)
+            else:
+                self._idle(turn)
 
     def leave(self) -> None:
         """Take the worker out of the register."""
         self._store.forget(self.id)
         self._footprint.close()
         footprint.erase(self._settings.run_folder, self.id)
+        self._logs.nameless(self.id).unlink(missing_ok=True)
 
-    def _turn(self, results: Sequence[Result], want: int = 1) -> Turn:
-        """Record results and claim. While the store is busy or full, keep them and try again."""
+    def _turn(self, want: int) -> Turn:
+        """Report and claim. While the store is busy or full, keep what has ended and try again."""
         while True:
             try:
                 self._attend()
-                turn = self._store.finish(
-                    results,
-                    worker_id=self.id,
-                    want=0 if self._stop() else want,
-                    queues=self._settings.queues,
-                )
+                turn = self._report(0 if self._stop() else want)
             except (StoreBusy, StoreFull) as error:
                 if self._stop() is Stop.NOW:
                     raise
@@ -120,9 +123,20 @@ class Worker:
                 self._rest(self._without_store if isinstance(error, StoreFull) else _Pause())
                 continue
             self._without_store.reset()
-            for result in turn.refused:
-                log.warning("attempt %s of job %s was no longer held", result.attempt, result.seq)
             return turn
+
+    def _report(self, want: int) -> Turn:
+        """Report what has ended of the group, and claim."""
+        turn = self._store.finish(
+            self._group.results(time.monotonic()),
+            worker_id=self.id,
+            want=want,
+            queues=self._settings.queues,
+        )
+        self._group.ended.clear()
+        for result in turn.refused:
+            log.warning("attempt %s of job %s was no longer held", result.attempt, result.seq)
+        return turn
 
     def _rest(self, pause: _Pause) -> None:
         """Wait for what is lacking, or until there are other orders."""
@@ -131,21 +145,61 @@ class Worker:
             self._store.wait(timedelta(seconds=left), watch=self._inbox.fds)
             self._attend()
 
-    def _work(self, claim: Claim) -> Result:
+    def _run_group(self) -> None:
+        """Run what was claimed together, one after the other; put the rest back."""
+        group = self._group
+        if group.waiting:
+            self._work(group.waiting.popleft())
+        while group.waiting and self._orders.known and not self._hindered and not self._stop():
+            claim = group.waiting.popleft()
+            if (claim.job.seq, claim.attempt) in self._orders.cancelled:
+                group.put_back(claim)
+            else:
+                self._work(claim)
+        group.put_all_back()
+
+    def _work(self, claim: Claim) -> None:
         job = claim.job
-        log.info("job %s: attempt %s started", job.id, claim.attempt)
+        self._began, self._lasts = time.monotonic(), False
+        self._footprint.begin(job.seq, claim.attempt)
         faults.reach("claimed")
         end, output_bytes = self._run(claim)
         faults.reach("exited")
+        ended = time.monotonic()
         outcome = decide(end, job, random.uniform(-1, 1))
-        log.info("job %s: attempt %s %s", job.id, claim.attempt, told(outcome))
-        return Result(
+        seconds = ended - self._began
+        log.info(
+            "job %s: attempt %s %s after %.3f s", job.id, claim.attempt, told(outcome), seconds
+        )
+        self._pace.saw(seconds)
+        result = Result(
             seq=job.seq, attempt=claim.attempt, outcome=outcome, output_bytes=output_bytes
         )
+        self._keep(Ended(result=result, began=self._began, ended=ended))
+
+    def _keep(self, ended: Ended) -> None:
+        """A success may wait for the group's end, as it is recorded for whoever comes after."""
+        group, result = self._group, ended.result
+        if isinstance(result.outcome, Completed):
+            self._footprint.keep(
+                len(group.ended),
+                footprint.Success(
+                    seq=result.seq,
+                    attempt=result.attempt,
+                    exit_code=result.outcome.exit_code,
+                    output_bytes=result.output_bytes or 0,
+                    began=ended.began,
+                    ended=ended.ended,
+                ),
+            )
+            faults.reach("kept")
+        group.ended.append(ended)
+        if group.waiting and not isinstance(result.outcome, Completed):
+            self._turn(want=0)
 
     def _run(self, claim: Claim) -> tuple[End, int | None]:
         job = claim.job
-        command = executor.Command(
+        command = Command(
             shell=job.command,
             args=job.args,
             environment=job_environment(claim, self._environ),
@@ -160,7 +214,9 @@ class Worker:
             started=lambda pid: self._started(claim, pid),
         )
         try:
-            capture = Capture(self._logs, job.seq, claim.attempt, self._config.log_max_bytes)
+            capture = Capture(
+                self._logs, job.seq, claim.attempt, self._config.log_max_bytes, worker=self.id
+            )
         except OSError as error:
             problem = f"its output cannot be kept: {error}"
             self._hindered = executor.is_shortage(error)
@@ -183,13 +239,32 @@ class Worker:
         self._attend()
         third = self._config.lease_seconds / 3
         now = time.monotonic()
+        if now >= self._began + PATIENCE_SECONDS:
+            self._take_time(claim)
         if self._stop() is Stop.NOW:
             return executor.Look(wanted=CalledOff("the worker had to stop"))
         if (claim.job.seq, claim.attempt) in self._orders.cancelled:
             return executor.Look(wanted=Cancelled())
         if not self._orders.known or now > self._renewed + 2 * third:
             return executor.Look(wanted=CalledOff("the worker lost its lease"))
-        return executor.Look(again_at=max(self._renewed + third, now + _LOOK_SECONDS))
+        return executor.Look(again_at=self._look_again_at(now, self._renewed + third))
+
+    def _look_again_at(self, now: float, renewal_at: float) -> float:
+        if not self._lasts:
+            return self._began + PATIENCE_SECONDS
+        return now + _LOOK_SECONDS if self._group.ended else max(renewal_at, now + _LOOK_SECONDS)
+
+    def _take_time(self, claim: Claim) -> None:
+        """Say that this one lasts. What was claimed with it does not wait for its end."""
+        if not self._lasts:
+            log.info("job %s: attempt %s is running", claim.job.id, claim.attempt)
+        self._lasts = True
+        self._group.put_all_back()
+        if self._group.ended:
+            try:
+                self._report(want=0)
+            except StoreError as error:
+                log.warning("%s", error)  # tried again at the next look
 
     def _idle(self, turn: Turn) -> None:
         until_renewal = self._renewed + self._config.lease_seconds / 3 - time.monotonic()

@@ -14,6 +14,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -21,7 +22,7 @@ from typing import Generic, TypeVar
 import attrs
 
 from flam_store import Claim, Store
-from flam_store.outcome import Result
+from flam_store.outcome import Completed, Released, Result, When
 from flam_store.output import Logs
 from flam_store.worker import ProcessId, Role, WorkerRecord
 from flam_worker import footprint, tree
@@ -89,11 +90,24 @@ class Stoppages:
 
 @attrs.frozen
 class _Lost:
-    """A claim whose worker went away: how, and what its processes can be known by."""
+    """A claim whose worker went away: how, and what it left, if that can be relied on."""
 
     claim: Claim
     how: str
-    traces: tree.Traces
+    trail: footprint.Trail | None
+
+    @property
+    def fence(self) -> footprint.Fence:
+        return self.claim.job.seq, self.claim.attempt
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its command may have been started."""
+        return self.trail is None or self.trail.has_begun(self.fence)
+
+    @property
+    def success(self) -> footprint.Success | None:
+        return None if self.trail is None else self.trail.successes.get(self.fence)
 
 
 @attrs.define(kw_only=True)
@@ -119,16 +133,14 @@ class Recovery:
             {each.id: (each.heartbeat_at, each.lease) for each in records}
         )
         left = {each.id: how for each in records if (how := _left(each, overdue))}
-        put_back = self._recover(
-            store,
-            [
-                _Lost(claim, how, self._traces(claim, known.get(claim.worker)))
-                for claim in running
-                if (how := left.get(claim.worker) or _unknown(claim, known))
-            ],
-        )
-        if left:
-            self._forget(store, left)
+        lost = [
+            _Lost(claim, how, self._trail(known.get(claim.worker)))
+            for claim in running
+            if (how := left.get(claim.worker) or _unknown(claim, known))
+        ]
+        put_back = self._recover(store, lost)
+        if lost or left:
+            self._forget(store, {*left, *(each.claim.worker for each in lost)})
         return put_back
 
     def _forget(self, store: Store, gone: Iterable[str]) -> None:
@@ -138,21 +150,28 @@ class Recovery:
             if worker_id not in holding:
                 store.forget(worker_id)
                 footprint.erase(self.run_folder, worker_id)
+                with suppress(OSError):
+                    self.logs.nameless(worker_id).unlink()
             footprint.erase(self.run_folder, f"{worker_id}{HEIR}")
 
     def _recover(self, store: Store, lost: Collection[_Lost]) -> int:
-        """Record each as crashed whose processes are gone; return how many were put back."""
-        return sum(self._put_back(store, each) for each in self._ended(lost))
+        """Record what became of each whose processes are gone; return how many were put back.
+
+        What had ended, and what was never begun, has none.
+        """
+        running = [each for each in lost if each.has_begun and each.success is None]
+        settled = [each for each in lost if not each.has_begun or each.success is not None]
+        return sum(self._record(store, each) for each in (*settled, *self._ended(running)))
 
     def _ended(self, lost: Collection[_Lost]) -> Collection[_Lost]:
         """End the processes of all in one time of grace; return those of which none is left."""
-        everyone = [each.traces for each in lost]
+        everyone = [self._traces(each) for each in lost]
         if not lost or tree.end_all(lambda: self._found(everyone), _GRACE_SECONDS, self.reap):
             return lost
         gone = []
         for each in lost:
             # Twice, as one look may miss what is just being started.
-            if any(self._found([each.traces]) for _ in range(2)):
+            if any(self._found([self._traces(each)]) for _ in range(2)):
                 log.error("job %s: processes of attempt %s cannot be ended",
                           each.claim.job.id, each.claim.attempt)  # fmt: skip
             else:
@@ -166,25 +185,71 @@ class Recovery:
             found = found | tree.found_by(traces)
         return found
 
-    def _put_back(self, store: Store, lost: _Lost) -> int:
-        claim = lost.claim
-        outcome = decide(Crashed(lost.how), claim.job, 0.0)
-        result = Result(seq=claim.job.seq, attempt=claim.attempt, outcome=outcome)
+    def _record(self, store: Store, lost: _Lost) -> int:
+        """Record what became of it; 1 if it was put back."""
+        claim, success = lost.claim, lost.success
+        if success is not None:
+            result, what = _completed(success), "had completed"
+        elif lost.has_begun:
+            self._name_output(lost)
+            outcome = decide(Crashed(lost.how), claim.job, 0.0)
+            result, what = (
+                Result(seq=claim.job.seq, attempt=claim.attempt, outcome=outcome),
+                "crashed",
+            )
+        else:
+            outcome = Released(reason=f"{lost.how} before it was begun")
+            result, what = (
+                Result(seq=claim.job.seq, attempt=claim.attempt, outcome=outcome),
+                "was not begun",
+            )
         if store.finish([result], worker_id=claim.worker).refused:
             return 0
-        log.warning("job %s: attempt %s crashed: %s", claim.job.id, claim.attempt, lost.how)
-        return 1
+        log.warning("job %s: attempt %s %s: %s", claim.job.id, claim.attempt, what, lost.how)
+        return int(success is None)
 
-    def _traces(self, claim: Claim, worker: WorkerRecord | None) -> tree.Traces:
-        step = footprint.last_step(self.run_folder, claim.worker)
-        ours = step is not None and (step.seq, step.attempt) == (claim.job.seq, claim.attempt)
-        # After a reboot the same pid, born as long after it, may be anybody's.
-        means_the_same = worker is not None and is_of_this_boot(worker.process)
+    def _name_output(self, lost: _Lost) -> None:
+        """Keep what it had written while it was too young to have a file of its own."""
+        step = lost.trail.step if lost.trail else None
+        if step is None or (step.seq, step.attempt) != lost.fence:
+            return
+        with suppress(OSError):
+            if not os.path.lexists(self.logs.path_of(*lost.fence)):
+                self.logs.name(lost.claim.worker, *lost.fence)
+
+    def _trail(self, worker: WorkerRecord | None) -> footprint.Trail | None:
+        """What it left, unless that is of another boot: then it may never have reached the disk.
+
+        Then, too, a pid that is the same, and born as long after the boot, may be anybody's.
+        """
+        if worker is None or not is_of_this_boot(worker.process):
+            return None
+        return footprint.read(self.run_folder, worker.id)
+
+    def _traces(self, lost: _Lost) -> tree.Traces:
+        claim = lost.claim
+        step = lost.trail.step if lost.trail else None
+        is_its = step is not None and step.pid and (step.seq, step.attempt) == lost.fence
+        named = self.logs.path_of(*lost.fence)
         return tree.Traces(
             cookie=cookie(claim),
-            log=os.path.realpath(self.logs.path_of(claim.job.seq, claim.attempt)),
-            leader=step if ours and means_the_same else None,
+            logs=frozenset(map(os.path.realpath, (named, self.logs.nameless(claim.worker)))),
+            leader=step if is_its else None,
         )
+
+
+def _completed(success: footprint.Success) -> Result:
+    now = time.monotonic()
+    return Result(
+        seq=success.seq,
+        attempt=success.attempt,
+        outcome=Completed(exit_code=success.exit_code),
+        output_bytes=success.output_bytes,
+        when=When(
+            began_ago=timedelta(seconds=now - success.began),
+            ended_ago=timedelta(seconds=now - success.ended),
+        ),
+    )
 
 
 def _unknown(claim: Claim, known: Collection[str]) -> str | None:

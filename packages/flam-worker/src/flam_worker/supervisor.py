@@ -17,6 +17,7 @@ import attrs
 from flam_store import Store
 from flam_store.config_file import read_config
 from flam_store.errors import FlamError, StoreBusy
+from flam_store.opening import load_engine
 from flam_store.output import Logs
 from flam_store.worker import ProcessId, Registration, Role, Stop
 from flam_worker import journal, kernel, tree
@@ -113,6 +114,7 @@ class Supervisor:
     def run(self) -> int:
         kernel.adopt_orphans()
         self._register()
+        load_engine(self._settings.store_url)
         gc.collect()
         gc.freeze()
         try:

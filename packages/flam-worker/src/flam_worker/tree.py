@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import attrs
-import psutil
 
 from flam_worker.environment import COOKIE
 from flam_worker.footprint import Step
@@ -29,13 +28,13 @@ Processes = dict[int, str]
 class Traces:
     """What the processes of an attempt can be known by.
 
-    ``cookie`` is in their environment unless they cleared it, ``log`` (a path without links)
-    is their output unless they redirected it, ``leader`` led the session in which they began,
-    if known.
+    ``cookie`` is in their environment unless they cleared it, one of ``logs`` (paths without
+    links) is their output unless they redirected it, ``leader`` led the session in which they
+    began, if known.
     """
 
     cookie: str
-    log: str
+    logs: frozenset[str]
     leader: Step | None
 
 
@@ -145,12 +144,12 @@ def _is_session_of(leader: Step, table: dict[int, _Entry]) -> bool:
     """Whether the session of the leader's number is provably the leader's.
 
     A number is not given again while its process or a process of its session lives. So it is
-    if the leader lives, or if a process of the session is as old as the last sight of it.
+    if one of them is as old as the last sight of the leader.
     """
     if leader.pid in table:
-        return table[leader.pid].born == leader.born
+        return float(table[leader.pid].born) <= leader.seen
     members = (entry for entry in table.values() if entry.session == leader.pid)
-    return any(float(entry.born) <= float(leader.seen) for entry in members)
+    return any(float(entry.born) <= leader.seen for entry in members)
 
 
 def _table() -> dict[int, _Entry]:
@@ -168,6 +167,8 @@ def _table() -> dict[int, _Entry]:
 
 
 def _table_by_psutil() -> dict[int, _Entry]:
+    import psutil
+
     table = {}
     for process in psutil.process_iter(["ppid", "create_time", "status"]):
         with suppress(OSError, psutil.Error):
@@ -181,10 +182,12 @@ def _table_by_psutil() -> dict[int, _Entry]:
 
 
 def _is_marked(pid: int, traces: Traces) -> bool:
-    return _has_cookie(pid, traces.cookie) or _writes_to(pid, traces.log)
+    return _has_cookie(pid, traces.cookie) or _writes_to(pid, traces.logs)
 
 
 def _has_cookie(pid: int, cookie: str) -> bool:
+    import psutil
+
     wanted = f"{COOKIE}={cookie}"
     if sys.platform != "linux":
         with suppress(psutil.Error):
@@ -196,6 +199,8 @@ def _has_cookie(pid: int, cookie: str) -> bool:
 
 
 def _cookie(pid: int) -> str | None:
+    import psutil
+
     if sys.platform != "linux":
         with suppress(psutil.Error):
             return psutil.Process(pid).environ().get(COOKIE)
@@ -209,6 +214,8 @@ def _cookie(pid: int) -> str | None:
 
 
 def _has_open(pid: int, wanted: os.stat_result) -> bool:
+    import psutil
+
     if sys.platform != "linux":
         with suppress(OSError, psutil.Error):
             files = (os.stat(file.path) for file in psutil.Process(pid).open_files())
@@ -222,10 +229,10 @@ def _has_open(pid: int, wanted: os.stat_result) -> bool:
     return False
 
 
-def _writes_to(pid: int, log: str) -> bool:
+def _writes_to(pid: int, logs: frozenset[str]) -> bool:
     for fd in (1, 2):
         with suppress(OSError):
-            if os.readlink(f"/proc/{pid}/fd/{fd}") == log:
+            if os.readlink(f"/proc/{pid}/fd/{fd}") in logs:
                 return True
     return False
 

@@ -6,13 +6,11 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from flam_cli.declaring import Argument, Context, Option, examples, new_app
 from flam_cli.options import Json, call_of
 from flam_cli.place import existing
 from flam_cli.render import human, machine
 from flam_cli.render.progress import share
-from flam_cli.root import examples, new_app
 from flam_store import shapes
 from flam_store.errors import StoreError
 from flam_store.finding import counted
@@ -25,9 +23,9 @@ app = new_app()
     epilog=examples("queuectl backup monday.db", "queuectl backup --force /mnt/backups/queue.db")
 )
 def backup(
-    context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The backup; a new file.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE, at once.")] = False,
+    context: Context,
+    file: Annotated[str, Argument(metavar="FILE", help="The backup; a new file.")],
+    force: Annotated[bool, Option("--force", help="Overwrite FILE, at once.")] = False,
     json: Json = False,
 ) -> None:
     """Copy the queue, as it is at this moment, into one file. Workers go on meanwhile.

@@ -19,10 +19,10 @@ from flam_cli.choosing import (
     selected,
     sweeps,
 )
+from flam_cli.declaring import Context, examples, new_app
 from flam_cli.deleting import answer
 from flam_cli.options import Json, call_of
 from flam_cli.place import Place, made
-from flam_cli.root import examples, new_app
 from flam_cli.several import print_states, try_each
 from flam_cli.whoami import whoami
 from flam_store.errors import JobNotFound, WrongState
@@ -44,7 +44,7 @@ _UNFINISHED = tuple(state for state in State if state not in FINISHED)
     )
 )
 def cancel(  # noqa: PLR0917, each is an option
-    context: typer.Context,
+    context: Context,
     ids: Ids = None,
     state: States = None,
     queue: Queue = None,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from flam_cli.completion import complete_key
+from flam_cli.declaring import Argument, Context, examples, new_app
 from flam_cli.options import Json, call_of
 from flam_cli.place import existing, home_of, made
 from flam_cli.render import human, machine
-from flam_cli.root import examples, new_app
 from flam_store.config import KEYS, Config, Value, key_named
 from flam_store.config_file import explicit, set_value, unset_value
 from flam_store.config_words import in_words
@@ -27,14 +25,14 @@ app = new_app(
 
 Key = Annotated[
     str,
-    typer.Argument(
+    Argument(
         metavar="KEY", autocompletion=complete_key, help="Such as max_retries or max-retries."
     ),
 ]
 
 
 @app.command(epilog=examples("queuectl config show"))
-def show(context: typer.Context, json: Json = False) -> None:
+def show(context: Context, json: Json = False) -> None:
     """Show every key with its value. A password in store_url is masked."""
     call = call_of(context, json=json)
     place = existing(call)
@@ -50,7 +48,7 @@ def show(context: typer.Context, json: Json = False) -> None:
 
 
 @app.command(epilog=examples("queuectl config get max_retries"))
-def get(context: typer.Context, key: Key, json: Json = False) -> None:
+def get(context: Context, key: Key, json: Json = False) -> None:
     """Print the value of one key, a time in seconds and a size in bytes; none for no value."""
     call = call_of(context, json=json)
     name = key_named(key)
@@ -63,11 +61,9 @@ def get(context: typer.Context, key: Key, json: Json = False) -> None:
     epilog=examples("queuectl config set max-retries 5", "queuectl config set timeout 10m"),
 )
 def set_(
-    context: typer.Context,
+    context: Context,
     key: Key,
-    value: Annotated[
-        str, typer.Argument(metavar="VALUE", help="A number, 90s, 64MiB, a URL or none.")
-    ],
+    value: Annotated[str, Argument(metavar="VALUE", help="A number, 90s, 64MiB, a URL or none.")],
     json: Json = False,
 ) -> None:
     """Set one key. Jobs that are stored already keep what they were given."""
@@ -77,7 +73,7 @@ def set_(
 
 
 @app.command(epilog=examples("queuectl config unset timeout"))
-def unset(context: typer.Context, key: Key, json: Json = False) -> None:
+def unset(context: Context, key: Key, json: Json = False) -> None:
     """Take one key out of the file, so that its default holds."""
     call = call_of(context, json=json)
     name = key_named(key)

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
+from flam_cli.declaring import Argument, Context, Option, examples, new_app
 from flam_cli.deleting import answer, purge_all
 from flam_cli.errors import UsageError
 from flam_cli.listing import print_jobs
 from flam_cli.options import Call, Json, call_of
 from flam_cli.place import Place, existing, made
 from flam_cli.render import human
-from flam_cli.root import examples, new_app
 from flam_cli.several import print_states, try_each
 from flam_store.job import JobFilter
 from flam_store.state import State
@@ -35,10 +35,10 @@ _CHUNK = 500
 
 @app.command("list", epilog=examples("queuectl dlq list"))
 def list_(
-    context: typer.Context,
-    limit: Annotated[int, typer.Option(metavar="N", min=0, help="At most so many; 0: all.")] = 100,
+    context: Context,
+    limit: Annotated[int, Option(metavar="N", min=0, help="At most so many; 0: all.")] = 100,
     after: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only jobs that are older than this one.")
+        str | None, Option(metavar="ID", help="Only jobs that are older than this one.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -48,11 +48,11 @@ def list_(
 
 @app.command(epilog=examples("queuectl dlq retry thumb-17 thumb-18", "queuectl dlq retry --all"))
 def retry(
-    context: typer.Context,
+    context: Context,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="ID...", help="The jobs.", show_default=False)
+        list[str] | None, Argument(metavar="ID...", help="The jobs.", show_default=False)
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
+    all_: Annotated[bool, Option("--all", help="Every dead letter.")] = False,
     json: Json = False,
 ) -> None:
     """Make dead letters pending again, with their attempts set to 0."""
@@ -66,9 +66,9 @@ def retry(
 
 @app.command(epilog=examples("queuectl dlq purge --yes"))
 def purge(
-    context: typer.Context,
+    context: Context,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask. Only a terminal is asked.")
+        bool, Option("--yes", "-y", help="Do not ask. Only a terminal is asked.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -8,11 +8,11 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from flam_cli.declaring import Context, Option, examples, new_app
 from flam_cli.options import Json, call_of
 from flam_cli.place import home_of
 from flam_cli.render import machine
 from flam_cli.render.checkup import print_finding, print_repair, print_sum
-from flam_cli.root import examples, new_app
 from flam_store import shapes
 from flam_store.exits import NO
 from flam_store.finding import Level
@@ -26,9 +26,9 @@ T = TypeVar("T")
     epilog=examples("queuectl doctor", "queuectl doctor --repair", "queuectl doctor --json")
 )
 def doctor(
-    context: typer.Context,
+    context: Context,
     repair: Annotated[
-        bool, typer.Option("--repair", help="First put right what is safe to put right.")
+        bool, Option("--repair", help="First put right what is safe to put right.")
     ] = False,
     json: Json = False,
 ) -> None:

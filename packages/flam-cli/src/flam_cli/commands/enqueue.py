@@ -5,53 +5,29 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import typer
-from typer.core import TyperCommand
-
+from flam_cli.declaring import Argument, Context, Option, command_of, examples, new_app
 from flam_cli.errors import UsageError
 from flam_cli.filling import Fill, fill
 from flam_cli.options import Call, Json, call_of, complete_queue
 from flam_cli.place import made
 from flam_cli.render import human, machine
-from flam_cli.root import examples, new_app
 from flam_store import shapes
 from flam_store.errors import FlamError, SpecError
 from flam_store.exits import NO
 from flam_store.job import Job, JobSpec
-from flam_store.store import Store
+
+if TYPE_CHECKING:
+    from flam_store.store import Store
 
 app = new_app()
 
-_COMMAND = "flam_cli.command"
 _MAX_STDIN_BYTES = 64 << 20
 
 
-class WithCommand(TyperCommand):
-    """What follows the first ``--`` is the job's command, word for word, also a second ``--``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if "--" in args:
-            mark = args.index("--")
-            ctx.meta[_COMMAND] = tuple(args[mark + 1 :])
-            args = args[:mark]
-        seems_a_command = command_of(ctx) is None and bool(args) and args[0][:1] not in "-{["
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as error:
-            if seems_a_command:
-                error.add_note("(a command stands behind --, as in: -- ls -la)")
-            raise
-
-
-class _Enqueue(WithCommand):
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        return ["[OPTIONS]", "(SPEC | --file F | -- COMMAND [ARG]...)"]
-
-
 @app.command(
-    cls=_Enqueue,
+    takes_command=("[OPTIONS]", "(SPEC | --file F | -- COMMAND [ARG]...)"),
     epilog=examples(
         'queuectl enqueue \'{"command": "convert in.png out.png", "id": "thumb-17"}\'',
         'queuectl enqueue --queue mail --delay 10m -- ./send --to "Ann Lee"',
@@ -60,10 +36,10 @@ class _Enqueue(WithCommand):
     ),
 )
 def enqueue(  # noqa: PLR0917, each is an option
-    context: typer.Context,
+    context: Context,
     spec: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="SPEC",
             show_default=False,
             help="A JSON object, or an array of them; - reads it from standard input.",
@@ -71,45 +47,41 @@ def enqueue(  # noqa: PLR0917, each is an option
     ] = None,
     file: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--file",
             metavar="F",
             help="A file with one spec a line; - is standard input. All are stored, or none.",
         ),
     ] = None,
-    id: Annotated[
-        str | None, typer.Option(metavar="ID", help="The job's id; otherwise a UUID.")
-    ] = None,
+    id: Annotated[str | None, Option(metavar="ID", help="The job's id; otherwise a UUID.")] = None,
     queue: Annotated[
         str | None,
-        typer.Option(
-            metavar="Q", autocompletion=complete_queue, help="The queue, otherwise default."
-        ),
+        Option(metavar="Q", autocompletion=complete_queue, help="The queue, otherwise default."),
     ] = None,
     priority: Annotated[
-        int | None, typer.Option(metavar="N", help="Higher runs first; 0 if unset.")
+        int | None, Option(metavar="N", help="Higher runs first; 0 if unset.")
     ] = None,
     delay: Annotated[
-        str | None, typer.Option(metavar="D", help="Not before this has passed, such as 90s.")
+        str | None, Option(metavar="D", help="Not before this has passed, such as 90s.")
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Not before this time, such as 2026-01-31T12:00:00Z."),
+        Option(metavar="TIME", help="Not before this time, such as 2026-01-31T12:00:00Z."),
     ] = None,
     timeout: Annotated[
-        str | None, typer.Option(metavar="D", help="End an attempt that runs longer, such as 5m.")
+        str | None, Option(metavar="D", help="End an attempt that runs longer, such as 5m.")
     ] = None,
     max_retries: Annotated[
         int | None,
-        typer.Option("--max-retries", metavar="N", help="Retries after the first attempt."),
+        Option("--max-retries", metavar="N", help="Retries after the first attempt."),
     ] = None,
     after: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="Start once this job is completed; may be repeated."),
+        Option(metavar="ID", help="Start once this job is completed; may be repeated."),
     ] = None,
     after_policy: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--after-policy",
             metavar="P",
             help="all: start once those of --after are completed; any: once they have ended.",
@@ -117,48 +89,46 @@ def enqueue(  # noqa: PLR0917, each is an option
     ] = None,
     success_codes: Annotated[
         str | None,
-        typer.Option("--success-codes", metavar="N,N", help="Exit codes of success, otherwise 0."),
+        Option("--success-codes", metavar="N,N", help="Exit codes of success, otherwise 0."),
     ] = None,
     no_retry_on: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--no-retry-on", metavar="N,N", help="Exit codes that make it a dead letter at once."
         ),
     ] = None,
     on_success: Annotated[
         str | None,
-        typer.Option("--on-success", metavar="CMD", help="A shell command to run after success."),
+        Option("--on-success", metavar="CMD", help="A shell command to run after success."),
     ] = None,
     on_failure: Annotated[
         str | None,
-        typer.Option("--on-failure", metavar="CMD", help="The same after each failed attempt."),
+        Option("--on-failure", metavar="CMD", help="The same after each failed attempt."),
     ] = None,
     on_dead: Annotated[
         str | None,
-        typer.Option("--on-dead", metavar="CMD", help="The same when it is a dead letter."),
+        Option("--on-dead", metavar="CMD", help="The same when it is a dead letter."),
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option(metavar="K=V", help="A label; may be repeated.")
+        list[str] | None, Option(metavar="K=V", help="A label; may be repeated.")
     ] = None,
     env: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="K[=V]",
             help="A variable for the command; without a value, the caller's. May be repeated.",
         ),
     ] = None,
     cwd: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The command's directory, otherwise this one.")
+        str | None, Option(metavar="DIR", help="The command's directory, otherwise this one.")
     ] = None,
     unique_key: Annotated[
         str | None,
-        typer.Option(
-            "--unique-key", metavar="KEY", help="At most one unfinished job has this key."
-        ),
+        Option("--unique-key", metavar="KEY", help="At most one unfinished job has this key."),
     ] = None,
     if_absent: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--if-absent",
             help="If the id or the unique key is taken, print the id of the job that has it.",
         ),
@@ -191,12 +161,6 @@ def enqueue(  # noqa: PLR0917, each is an option
         store_absent(call, specs)
     else:
         _store(call, specs)
-
-
-def command_of(context: typer.Context) -> tuple[str, ...] | None:
-    """What followed the ``--``."""
-    command: tuple[str, ...] | None = context.meta.get(_COMMAND)
-    return command
 
 
 def parsed(text: str, fill: Fill) -> JobSpec | list[JobSpec]:

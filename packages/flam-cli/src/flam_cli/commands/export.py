@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterator
 from typing import Annotated, BinaryIO
 
-import typer
-
+from flam_cli.declaring import Argument, Context, Option, examples, new_app
 from flam_cli.errors import UsageError
 from flam_cli.options import Json, call_of, complete_state, pairs, queue_name, states
 from flam_cli.place import existing
 from flam_cli.render import human, machine
 from flam_cli.render.progress import share
-from flam_cli.root import examples, new_app
 from flam_store.finding import counted
 from flam_store.job import JobFilter
 
@@ -28,10 +26,10 @@ app = new_app()
     )
 )
 def export(  # noqa: PLR0917, each is an option
-    context: typer.Context,
+    context: Context,
     file: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="FILE",
             show_default=False,
             help="A new file; otherwise, or with -, standard output.",
@@ -39,19 +37,19 @@ def export(  # noqa: PLR0917, each is an option
     ] = None,
     state: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--state",
             metavar="S",
             autocompletion=complete_state,
             help="Only jobs in this state; may be repeated.",
         ),
     ] = None,
-    queue: Annotated[str | None, typer.Option(metavar="Q", help="Only of this queue.")] = None,
+    queue: Annotated[str | None, Option(metavar="Q", help="Only of this queue.")] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="K=V", help="Only with this label; may be repeated, all must match."),
+        Option(metavar="K=V", help="Only with this label; may be repeated, all must match."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE, at once.")] = False,
+    force: Annotated[bool, Option("--force", help="Overwrite FILE, at once.")] = False,
     json: Json = False,
 ) -> None:
     """Write jobs with their attempts as lines of JSON, the oldest first. Workers go on meanwhile.

@@ -11,13 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
-import typer
-
+from flam_cli.declaring import Argument, Context, Option, examples, new_app
 from flam_cli.options import Json, call_of
 from flam_cli.place import existing, made
 from flam_cli.render import human, machine
 from flam_cli.render.progress import share
-from flam_cli.root import examples, new_app
 from flam_store import shapes
 from flam_store.errors import SpecError
 from flam_store.finding import counted
@@ -39,16 +37,16 @@ _LINES_A_LOOK = 500
     ),
 )
 def import_(
-    context: typer.Context,
+    context: Context,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="What queuectl export wrote; - is standard input."),
+        Argument(metavar="FILE", help="What queuectl export wrote; - is standard input."),
     ] = "-",
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave out jobs whose ids are stored already.")
+        bool, Option("--skip-existing", help="Leave out jobs whose ids are stored already.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and store nothing.")
+        bool, Option("--dry-run", help="Check everything and store nothing.")
     ] = False,
     json: Json = False,
 ) -> None:

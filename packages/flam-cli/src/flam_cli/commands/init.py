@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 
-import typer
-
+from flam_cli.declaring import Context, examples, new_app
 from flam_cli.options import Json, call_of
 from flam_cli.place import home_of
 from flam_cli.render import human, machine
-from flam_cli.root import examples, new_app
 from flam_store.errors import ConfigError, StoreError
 from flam_store.home import PROJECT_DIRECTORY, Home, working_directory
 
@@ -17,7 +15,7 @@ app = new_app()
 
 
 @app.command(epilog=examples("queuectl init", "queuectl --home /srv/jobs init"))
-def init(context: typer.Context, json: Json = False) -> None:
+def init(context: Context, json: Json = False) -> None:
     """Make a data directory for this project.
 
     It is .queuectl_data here, or the one that --home names. Commands here and below then use it.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from flam_cli.completion import complete_id
+from flam_cli.declaring import Context, Option, examples, new_app
 from flam_cli.errors import unknown_word
 from flam_cli.listing import print_jobs
 from flam_cli.options import (
@@ -20,7 +19,6 @@ from flam_cli.options import (
     states,
 )
 from flam_cli.render.columns import KNOWN, USUAL, Chosen
-from flam_cli.root import examples, new_app
 from flam_store.errors import SpecError
 from flam_store.job import JobFilter, Order
 
@@ -50,10 +48,10 @@ def complete_columns(incomplete: str) -> list[str]:
     ),
 )
 def list_(  # noqa: PLR0917, each is an option
-    context: typer.Context,
+    context: Context,
     state: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--state",
             metavar="S",
             autocompletion=complete_state,
@@ -62,26 +60,26 @@ def list_(  # noqa: PLR0917, each is an option
     ] = None,
     queue: Annotated[
         str | None,
-        typer.Option(metavar="Q", autocompletion=complete_queue, help="Only of this queue."),
+        Option(metavar="Q", autocompletion=complete_queue, help="Only of this queue."),
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="K=V", help="Only with this label; may be repeated, all must match."),
+        Option(metavar="K=V", help="Only with this label; may be repeated, all must match."),
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="D|TIME",
             help="Only those stored since then: 2h, or a time such as 2026-01-31T12:00:00Z.",
         ),
     ] = None,
     command: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="Only with this in their command, in any letter case."),
+        Option(metavar="TEXT", help="Only with this in their command, in any letter case."),
     ] = None,
     failed_with: Annotated[
         int | None,
-        typer.Option(
+        Option(
             "--failed-with",
             metavar="N",
             min=0,
@@ -91,22 +89,20 @@ def list_(  # noqa: PLR0917, each is an option
     ] = None,
     order: Annotated[
         str,
-        typer.Option(
-            metavar="ORDER", autocompletion=complete_order, help="newest or oldest first."
-        ),
+        Option(metavar="ORDER", autocompletion=complete_order, help="newest or oldest first."),
     ] = "newest",
     columns: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="A,B",
             autocompletion=complete_columns,
             help="What to tell of each: keys of a job as --json has them, such as id,state,error.",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=0, help="At most so many; 0: all.")] = 100,
+    limit: Annotated[int, Option(metavar="N", min=0, help="At most so many; 0: all.")] = 100,
     after: Annotated[
         str | None,
-        typer.Option(metavar="ID", autocompletion=complete_id, help="Go on after this job."),
+        Option(metavar="ID", autocompletion=complete_id, help="Go on after this job."),
     ] = None,
     json: Json = False,
 ) -> None:

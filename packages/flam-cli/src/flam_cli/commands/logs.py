@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from flam_cli.completion import complete_id
+from flam_cli.declaring import Argument, Context, Option, examples, new_app
 from flam_cli.errors import UsageError
 from flam_cli.options import Json, call_of
 from flam_cli.output import Follower, Reader
 from flam_cli.place import existing
 from flam_cli.render import machine
 from flam_cli.render.output import output_sink
-from flam_cli.root import examples, new_app
 
 app = new_app()
 
@@ -26,10 +24,10 @@ app = new_app()
     )
 )
 def logs(  # noqa: PLR0917, each is an option
-    context: typer.Context,
+    context: Context,
     id: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="ID",
             show_default=False,
             autocompletion=complete_id,
@@ -38,14 +36,14 @@ def logs(  # noqa: PLR0917, each is an option
     ] = None,
     attempt: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="This attempt; otherwise the latest."),
+        Option(min=1, metavar="N", help="This attempt; otherwise the latest."),
     ] = None,
     follow: Annotated[
         bool,
-        typer.Option("--follow", "-f", help="Go on until the job is finished, over its retries."),
+        Option("--follow", "-f", help="Go on until the job is finished, over its retries."),
     ] = False,
     tail: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Begin N lines before the end.")
+        int | None, Option(min=0, metavar="N", help="Begin N lines before the end.")
     ] = None,
     json: Json = False,
 ) -> None:

@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import attrs
-import typer
 
 from flam_cli import sightings
+from flam_cli.declaring import Context, Option, examples, new_app
 from flam_cli.options import Call, Json, call_of
 from flam_cli.place import existing
 from flam_cli.render import machine
-from flam_cli.root import examples, new_app
 from flam_store.errors import SpecError
 from flam_store.metrics import Family, Moment, families, text
 
@@ -26,10 +25,10 @@ app = new_app()
     epilog=examples("queuectl metrics", "queuectl metrics --file /var/lib/node_exporter/flam.prom")
 )
 def metrics(
-    context: typer.Context,
+    context: Context,
     file: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--file",
             metavar="PATH",
             help="Write it there, at once and readable for all, and nothing to standard output.",

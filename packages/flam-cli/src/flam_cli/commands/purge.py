@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-import typer
-
+from flam_cli.declaring import Context, Option, examples, new_app
 from flam_cli.deleting import answer, purge_all
 from flam_cli.errors import UsageError
 from flam_cli.options import (
@@ -19,7 +18,6 @@ from flam_cli.options import (
     states,
 )
 from flam_cli.place import made
-from flam_cli.root import examples, new_app
 from flam_store.job import JobFilter
 from flam_store.state import FINISHED
 
@@ -33,10 +31,10 @@ app = new_app()
     )
 )
 def purge(  # noqa: PLR0917, each is an option
-    context: typer.Context,
+    context: Context,
     state: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--state",
             metavar="S",
             autocompletion=complete_state,
@@ -45,12 +43,12 @@ def purge(  # noqa: PLR0917, each is an option
     ] = None,
     older_than: Annotated[
         str | None,
-        typer.Option(metavar="D", help="Only those that finished so long ago, such as 30d."),
+        Option(metavar="D", help="Only those that finished so long ago, such as 30d."),
     ] = None,
-    queue: Annotated[str | None, typer.Option(metavar="Q", help="Only of this queue.")] = None,
+    queue: Annotated[str | None, Option(metavar="Q", help="Only of this queue.")] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(metavar="K=V", help="Only with this label; may be repeated, all must match."),
+        Option(metavar="K=V", help="Only with this label; may be repeated, all must match."),
     ] = None,
     json: Json = False,
 ) -> None:

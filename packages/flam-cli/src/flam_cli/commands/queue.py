@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from flam_cli.declaring import Argument, Context, Option, examples, new_app
 from flam_cli.errors import UsageError
 from flam_cli.options import Call, Json, call_of, complete_queue, queue_name
 from flam_cli.place import existing, made
 from flam_cli.render import human, machine
 from flam_cli.render.overview import print_queues, queue_line
-from flam_cli.root import examples, new_app
 from flam_cli.whoami import whoami
 from flam_store import shapes
 from flam_store.overview import QueueInfo
@@ -25,13 +23,11 @@ app = new_app(
     ),
 )
 
-_Name = Annotated[
-    str, typer.Argument(metavar="Q", autocompletion=complete_queue, help="The queue.")
-]
+_Name = Annotated[str, Argument(metavar="Q", autocompletion=complete_queue, help="The queue.")]
 
 
 @app.command("list", epilog=examples("queuectl queue list"))
-def list_(context: typer.Context, json: Json = False) -> None:
+def list_(context: Context, json: Json = False) -> None:
     """List the queues: jobs of each state, pause and limit."""
     call = call_of(context, json=json)
     with existing(call).store() as store:
@@ -44,9 +40,9 @@ def list_(context: typer.Context, json: Json = False) -> None:
 
 @app.command(epilog=examples('queuectl queue pause mail --note "relay is down"'))
 def pause(
-    context: typer.Context,
+    context: Context,
     name: _Name,
-    note: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for others.")] = None,
+    note: Annotated[str | None, Option(metavar="TEXT", help="Why, for others.")] = None,
     json: Json = False,
 ) -> None:
     """Start no more jobs of a queue; running ones go on."""
@@ -56,7 +52,7 @@ def pause(
 
 
 @app.command(epilog=examples("queuectl queue resume mail"))
-def resume(context: typer.Context, name: _Name, json: Json = False) -> None:
+def resume(context: Context, name: _Name, json: Json = False) -> None:
     """End the pause of a queue."""
     call = call_of(context, json=json)
     with made(call).store() as store:
@@ -65,11 +61,11 @@ def resume(context: typer.Context, name: _Name, json: Json = False) -> None:
 
 @app.command("set", epilog=examples("queuectl queue set mail --concurrency 2"))
 def set_(
-    context: typer.Context,
+    context: Context,
     name: _Name,
     concurrency: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Run at most so many at once; none: no limit."),
+        Option(metavar="N", help="Run at most so many at once; none: no limit."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from flam_cli.declaring import Argument, Context, examples, new_app
 from flam_cli.options import Json, call_of
 from flam_cli.place import made
 from flam_cli.render import human, machine
-from flam_cli.root import examples, new_app
 from flam_store import shapes
 from flam_store.copies import Restored
 from flam_store.errors import SpecError
@@ -22,8 +20,8 @@ app = new_app()
 
 @app.command(epilog=examples("queuectl worker stop && queuectl restore monday.db"))
 def restore(
-    context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="What queuectl backup made.")],
+    context: Context,
+    file: Annotated[str, Argument(metavar="FILE", help="What queuectl backup made.")],
     json: Json = False,
 ) -> None:
     """Put a backup in the place of the queue, which is kept beside it. Stop the workers first.

@@ -16,11 +16,11 @@ from flam_cli.choosing import (
     selected,
     sweeps,
 )
+from flam_cli.declaring import Context, examples, new_app
 from flam_cli.deleting import answer
 from flam_cli.options import Json, call_of
 from flam_cli.place import Place, made
 from flam_cli.render import human
-from flam_cli.root import examples, new_app
 from flam_cli.several import print_states, try_each
 from flam_store.finding import counted
 from flam_store.job import JobFilter
@@ -39,7 +39,7 @@ _NOT_DONE = (State.DEAD, State.FAILED)
     )
 )
 def retry(  # noqa: PLR0917, each is an option
-    context: typer.Context,
+    context: Context,
     ids: Ids = None,
     state: States = None,
     queue: Queue = None,

@@ -11,7 +11,8 @@ import typer
 
 from flam_cli.borrowing import with_options_of
 from flam_cli.commands.cancel import cancelled
-from flam_cli.commands.enqueue import WithCommand, command_of, enqueue, parsed
+from flam_cli.commands.enqueue import enqueue, parsed
+from flam_cli.declaring import Argument, Context, Option, command_of, examples, new_app
 from flam_cli.errors import UsageError
 from flam_cli.filling import fill
 from flam_cli.options import Json, call_of, duration_seconds
@@ -19,7 +20,6 @@ from flam_cli.output import Follower, OutputGone, Reader
 from flam_cli.place import Place, made
 from flam_cli.render import human, machine
 from flam_cli.render.output import output_sink
-from flam_cli.root import examples, new_app
 from flam_cli.waiting import Onlooker, until
 from flam_store import shapes
 from flam_store.errors import JobNotFound, SpecError, WrongState
@@ -33,13 +33,8 @@ app = new_app()
 _SIGNALLED = 128
 
 
-class _Run(WithCommand):
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        return ["[OPTIONS]", "(SPEC | -- COMMAND [ARG]...)"]
-
-
 @app.command(
-    cls=_Run,
+    takes_command=("[OPTIONS]", "(SPEC | -- COMMAND [ARG]...)"),
     epilog=examples(
         "queuectl run -- make test",
         "queuectl run --queue builds --timeout 10m --max-retries 0 -- ./build.sh",
@@ -48,10 +43,10 @@ class _Run(WithCommand):
 )
 @with_options_of(enqueue, but=("file", "if_absent"))
 def run(
-    context: typer.Context,
+    context: Context,
     spec: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="SPEC",
             show_default=False,
             help="A JSON object; - reads it from standard input.",
@@ -59,9 +54,7 @@ def run(
     ] = None,
     wait_timeout: Annotated[
         str | None,
-        typer.Option(
-            "--wait-timeout", metavar="S", help="Wait no longer than this, then exit with 124."
-        ),
+        Option("--wait-timeout", metavar="S", help="Wait no longer than this, then exit with 124."),
     ] = None,
     json: Json = False,
     **options: Any,

@@ -6,16 +6,14 @@ import os
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import typer
-
 from flam_cli.borrowing import with_options_of
-from flam_cli.commands.enqueue import WithCommand, command_of, enqueue, parsed
+from flam_cli.commands.enqueue import enqueue, parsed
+from flam_cli.declaring import Argument, Context, Option, command_of, examples, new_app
 from flam_cli.errors import UsageError, unknown_word
 from flam_cli.filling import Fill, fill
 from flam_cli.options import Call, Json, call_of
 from flam_cli.place import existing, made
 from flam_cli.render import human, machine
-from flam_cli.root import examples, new_app
 from flam_cli.whoami import whoami
 from flam_store import shapes
 from flam_store.errors import SpecError
@@ -43,16 +41,11 @@ _NOT_LENT: dict[str, Any] = {
 _UPCOMING = 5
 _TICKS = 10
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name.")]
-
-
-class _Add(WithCommand):
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        return ["[OPTIONS]", "NAME", "(SPEC | -- COMMAND [ARG]...)"]
+_Name = Annotated[str, Argument(metavar="NAME", help="The schedule's name.")]
 
 
 @app.command(
-    cls=_Add,
+    takes_command=("[OPTIONS]", "NAME", "(SPEC | -- COMMAND [ARG]...)"),
     epilog=examples(
         "queuectl schedule add nightly --cron '30 2 * * *' --timezone Europe/Berlin -- ./backup",
         "queuectl schedule add poll --cron '*/5 * * * *' '{\"command\": \"./poll\"}'",
@@ -61,11 +54,11 @@ class _Add(WithCommand):
 )
 @with_options_of(enqueue, but=("file", "if_absent", *_NOT_LENT))
 def add(  # noqa: PLR0917, each is an option
-    context: typer.Context,
+    context: Context,
     name: _Name,
     spec: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="SPEC",
             show_default=False,
             help="The job as a JSON object; - reads it from standard input.",
@@ -73,7 +66,7 @@ def add(  # noqa: PLR0917, each is an option
     ] = None,
     cron: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="EXPR",
             help="Minute, hour, day of the month, month and day of the week, such as "
             "'*/5 * * * *', or @hourly, @daily, @weekly, @monthly, @yearly.",
@@ -81,17 +74,15 @@ def add(  # noqa: PLR0917, each is an option
     ] = None,
     timezone: Annotated[
         str | None,
-        typer.Option(metavar="Z", help="Such as Europe/Berlin; this host's if unset, else UTC."),
+        Option(metavar="Z", help="Such as Europe/Berlin; this host's if unset, else UTC."),
     ] = None,
     overlap: Annotated[
         str,
-        typer.Option(
-            metavar="allow|skip", help="skip: not while an earlier job of it is unfinished."
-        ),
+        Option(metavar="allow|skip", help="skip: not while an earlier job of it is unfinished."),
     ] = Overlap.ALLOW.value,
     catch_up: Annotated[
         str,
-        typer.Option(
+        Option(
             "--catch-up", metavar="none|last", help="last: when ticks were missed, run the last."
         ),
     ] = CatchUp.NONE.value,
@@ -119,7 +110,7 @@ def add(  # noqa: PLR0917, each is an option
 
 
 @app.command("list", epilog=examples("queuectl schedule list"))
-def list_(context: typer.Context, json: Json = False) -> None:
+def list_(context: Context, json: Json = False) -> None:
     """List the schedules: when each comes next, and what it enqueues."""
     call = call_of(context, json=json)
     with existing(call).store() as store:
@@ -134,7 +125,7 @@ def list_(context: typer.Context, json: Json = False) -> None:
 
 
 @app.command(epilog=examples("queuectl schedule show nightly"))
-def show(context: typer.Context, name: _Name, json: Json = False) -> None:
+def show(context: Context, name: _Name, json: Json = False) -> None:
     """Show a schedule, its next five ticks, and what became of the last ten."""
     call = call_of(context, json=json)
     with existing(call).store() as store:
@@ -151,7 +142,7 @@ def show(context: typer.Context, name: _Name, json: Json = False) -> None:
 
 
 @app.command(epilog=examples("queuectl schedule pause nightly"))
-def pause(context: typer.Context, name: _Name, json: Json = False) -> None:
+def pause(context: Context, name: _Name, json: Json = False) -> None:
     """Let no tick of it come until it is resumed; its jobs go on."""
     call = call_of(context, json=json)
     with made(call).store() as store:
@@ -159,7 +150,7 @@ def pause(context: typer.Context, name: _Name, json: Json = False) -> None:
 
 
 @app.command(epilog=examples("queuectl schedule resume nightly"))
-def resume(context: typer.Context, name: _Name, json: Json = False) -> None:
+def resume(context: Context, name: _Name, json: Json = False) -> None:
     """End its pause; the ticks of the pause are not made up for."""
     call = call_of(context, json=json)
     with made(call).store() as store:
@@ -167,7 +158,7 @@ def resume(context: typer.Context, name: _Name, json: Json = False) -> None:
 
 
 @app.command(epilog=examples("queuectl schedule remove nightly"))
-def remove(context: typer.Context, name: _Name, json: Json = False) -> None:
+def remove(context: Context, name: _Name, json: Json = False) -> None:
     """Remove it; jobs that it has enqueued stay."""
     call = call_of(context, json=json)
     with made(call).store() as store:
@@ -180,7 +171,7 @@ def remove(context: typer.Context, name: _Name, json: Json = False) -> None:
 
 
 @app.command(epilog=examples("queuectl schedule run nightly"))
-def run(context: typer.Context, name: _Name, json: Json = False) -> None:
+def run(context: Context, name: _Name, json: Json = False) -> None:
     """Enqueue its job now, whatever the time, and print the job's id."""
     call = call_of(context, json=json)
     with made(call).store() as store:

@@ -7,15 +7,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
-import typer
-
 from flam_cli.completion import complete_id
+from flam_cli.declaring import Argument, Context, examples, new_app
 from flam_cli.options import Json, call_of, job_id
 from flam_cli.place import existing
 from flam_cli.render import machine
 from flam_cli.render.jobs import print_job
 from flam_cli.render.tree import print_tree
-from flam_cli.root import examples, new_app
 from flam_store import shapes
 from flam_store.job import Attempt
 from flam_store.output import Logs
@@ -29,10 +27,8 @@ _MOST_IN_JSON = 1_000
 
 @app.command(epilog=examples("queuectl show thumb-17"))
 def show(
-    context: typer.Context,
-    id: Annotated[
-        str, typer.Argument(metavar="ID", autocompletion=complete_id, help="The job's id.")
-    ],
+    context: Context,
+    id: Annotated[str, Argument(metavar="ID", autocompletion=complete_id, help="The job's id.")],
     json: Json = False,
 ) -> None:
     """Show one job with every attempt, its parents and its children.

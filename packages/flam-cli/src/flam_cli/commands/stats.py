@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from flam_cli.declaring import Context, Option, examples, new_app
 from flam_cli.errors import unknown_word
 from flam_cli.options import Json, call_of, complete_queue, instant_since, queue_name
 from flam_cli.place import existing
 from flam_cli.render import human, machine
 from flam_cli.render.stats import print_statistics
-from flam_cli.root import examples, new_app
 from flam_store import shapes
 from flam_store.errors import SpecError
 from flam_store.measures import By
@@ -30,21 +28,21 @@ def complete_by(incomplete: str) -> list[str]:
     epilog=examples("queuectl stats", "queuectl stats --since 7d --by command --queue mail")
 )
 def stats(
-    context: typer.Context,
+    context: Context,
     queue: Annotated[
         str | None,
-        typer.Option(metavar="Q", autocompletion=complete_queue, help="Only of this queue."),
+        Option(metavar="Q", autocompletion=complete_queue, help="Only of this queue."),
     ] = None,
     since: Annotated[
         str,
-        typer.Option(
+        Option(
             metavar="D|TIME",
             help="What ended since then: 24h, or a time such as 2026-01-31T12:00:00Z.",
         ),
     ] = "24h",
     by: Annotated[
         str,
-        typer.Option(metavar="BY", autocompletion=complete_by, help="Count by queue or command."),
+        Option(metavar="BY", autocompletion=complete_by, help="Count by queue or command."),
     ] = "queue",
     json: Json = False,
 ) -> None:

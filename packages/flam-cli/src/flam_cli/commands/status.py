@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING, Annotated
 
 from flam_cli import sightings
+from flam_cli.declaring import Context, Option, examples, new_app
 from flam_cli.errors import UsageError
 from flam_cli.options import Json, call_of
 from flam_cli.place import existing
 from flam_cli.render import human, machine, overview
-from flam_cli.root import examples, new_app
 from flam_cli.watching import watch_store
 from flam_store import shapes
-from flam_store.store import StoreReader
+
+if TYPE_CHECKING:
+    from flam_store.store import StoreReader
 
 app = new_app()
 
@@ -25,10 +25,10 @@ _EVERY_SECONDS = 1.0
 
 @app.command(epilog=examples("queuectl status", "queuectl status --watch"))
 def status(
-    context: typer.Context,
+    context: Context,
     watch: Annotated[
         bool,
-        typer.Option("--watch", help="On a terminal, draw it anew every second until q or Ctrl-C."),
+        Option("--watch", help="On a terminal, draw it anew every second until q or Ctrl-C."),
     ] = False,
     json: Json = False,
 ) -> None:

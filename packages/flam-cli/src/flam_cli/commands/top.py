@@ -6,14 +6,12 @@ import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
-import typer
-
 from flam_cli import sightings
+from flam_cli.declaring import Context, Option, examples, new_app
 from flam_cli.options import Json, call_of, duration_seconds
 from flam_cli.place import existing
 from flam_cli.render import human, machine
 from flam_cli.render.top import top_lines
-from flam_cli.root import examples, new_app
 from flam_cli.watching import watch_store
 from flam_store import shapes
 from flam_store.errors import SpecError
@@ -27,10 +25,8 @@ _SHORTEST_SECONDS = 0.1
 
 @app.command(epilog=examples("queuectl top", "queuectl top --interval 5s", "queuectl top --json"))
 def top(
-    context: typer.Context,
-    interval: Annotated[
-        str, typer.Option(metavar="D", help="Draw it anew so often, such as 5s.")
-    ] = "1s",
+    context: Context,
+    interval: Annotated[str, Option(metavar="D", help="Draw it anew so often, such as 5s.")] = "1s",
     json: Json = False,
 ) -> None:
     """Watch the queue: counts, rates, workers with their jobs, and what ended last.

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from flam_cli.declaring import Argument, Context, Option, examples, new_app
 from flam_cli.filling import duration, instant, said_of_options
 from flam_cli.options import Json, call_of, pairs
 from flam_cli.place import made
-from flam_cli.root import examples, new_app
 from flam_cli.several import print_states, try_each
 from flam_store.change import UNCHANGED, JobChange, Unchanged
 
@@ -24,29 +24,29 @@ app = new_app()
     )
 )
 def update(  # noqa: PLR0917, each is an option
-    context: typer.Context,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs.")],
-    priority: Annotated[int | None, typer.Option(metavar="N", help="Higher runs first.")] = None,
-    queue: Annotated[str | None, typer.Option(metavar="Q", help="The queue.")] = None,
+    context: Context,
+    ids: Annotated[list[str], Argument(metavar="ID...", help="The jobs.")],
+    priority: Annotated[int | None, Option(metavar="N", help="Higher runs first.")] = None,
+    queue: Annotated[str | None, Option(metavar="Q", help="The queue.")] = None,
     delay: Annotated[
-        str | None, typer.Option(metavar="D", help="Due when this has passed; 0: now.")
+        str | None, Option(metavar="D", help="Due when this has passed; 0: now.")
     ] = None,
     at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Due then, such as 2026-01-31T12:00:00Z.")
+        str | None, Option(metavar="TIME", help="Due then, such as 2026-01-31T12:00:00Z.")
     ] = None,
     timeout: Annotated[
         str | None,
-        typer.Option(metavar="D", help="End an attempt that runs longer; none: no limit."),
+        Option(metavar="D", help="End an attempt that runs longer; none: no limit."),
     ] = None,
     max_retries: Annotated[
         int | None,
-        typer.Option("--max-retries", metavar="N", help="Retries after the first attempt."),
+        Option("--max-retries", metavar="N", help="Retries after the first attempt."),
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option(metavar="K=V", help="Set a label; may be repeated.")
+        list[str] | None, Option(metavar="K=V", help="Set a label; may be repeated.")
     ] = None,
     unlabel: Annotated[
-        list[str] | None, typer.Option(metavar="K", help="Take a label away; may be repeated.")
+        list[str] | None, Option(metavar="K", help="Take a label away; may be repeated.")
     ] = None,
     json: Json = False,
 ) -> None:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import attrs
-import typer
 
 from flam_cli.completion import complete_id
+from flam_cli.declaring import Argument, Context, Option, examples, new_app
 from flam_cli.options import Json, call_of, duration_seconds
 from flam_cli.place import existing
 from flam_cli.render import human, machine
 from flam_cli.render.progress import counted
-from flam_cli.root import examples, new_app
 from flam_cli.several import try_each
 from flam_cli.waiting import Onlooker, until
 from flam_store import shapes
@@ -38,19 +37,19 @@ _EVERY_SECONDS = 1.0
     )
 )
 def wait(
-    context: typer.Context,
+    context: Context,
     ids: Annotated[
-        list[str], typer.Argument(metavar="ID...", autocompletion=complete_id, help="The jobs.")
+        list[str], Argument(metavar="ID...", autocompletion=complete_id, help="The jobs.")
     ],
     any_: Annotated[
-        bool, typer.Option("--any", help="Until one of them is finished, and tell which.")
+        bool, Option("--any", help="Until one of them is finished, and tell which.")
     ] = False,
     timeout: Annotated[
         str | None,
-        typer.Option(metavar="S", help="Wait no longer than this, then exit with 124."),
+        Option(metavar="S", help="Wait no longer than this, then exit with 124."),
     ] = None,
     json: Json = False,
-) -> None:
+) -> int:
     """Wait until jobs are finished: completed, dead or cancelled.
 
     Exits with 0 only if all of them are completed, or with --any the one that finished first,
@@ -67,13 +66,13 @@ def wait(
             finished = until(store, answer, watch.looking(Onlooker(store, kinds)), seconds)
     if finished is None:
         human.complain(f"{'None was' if any_ else 'Not all were'} finished after {timeout}.")
-        raise typer.Exit(codes[0] if codes else TIMED_OUT)
+        return codes[0] if codes else TIMED_OUT
     if not call.json:
         human.lines(f"{job.id}: {job.state.value}" for job in finished)
     elif not codes:
         machine.array(map(shapes.job, finished))
     no = any(job.state is not State.COMPLETED for job in finished)
-    raise typer.Exit(codes[0] if codes else NO if no else 0)
+    return codes[0] if codes else NO if no else 0
 
 
 @attrs.define

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import typer
-
+from flam_cli.declaring import Argument, Context, examples, new_app
 from flam_cli.options import Json, call_of, job_id
 from flam_cli.place import existing
 from flam_cli.render import human, machine
-from flam_cli.root import examples, new_app
 from flam_cli.waiting import standing_of
 from flam_store.why import Reason, shape
 
@@ -19,8 +17,8 @@ app = new_app()
 
 @app.command(epilog=examples("queuectl why thumb-17"))
 def why(
-    context: typer.Context,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
+    context: Context,
+    id: Annotated[str, Argument(metavar="ID", help="The job's id.")],
     json: Json = False,
 ) -> None:
     """Say why a job has not started, and what to do about it.

@@ -7,16 +7,14 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from flam_cli import sightings
+from flam_cli.declaring import Context, Option, examples, new_app
 from flam_cli.errors import UsageError
 from flam_cli.options import Call, Json, call_of, complete_queue, duration_seconds, queue_names
 from flam_cli.pauses import tell_of_pauses
 from flam_cli.place import existing, made
 from flam_cli.render import human, machine
 from flam_cli.render.overview import print_workers
-from flam_cli.root import examples, new_app
 
 if TYPE_CHECKING:
     from flam_worker.pool import PoolOptions
@@ -39,11 +37,11 @@ app = new_app(
     )
 )
 def start(  # noqa: PLR0917, each is an option
-    context: typer.Context,
-    count: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="How many.")] = 1,
+    context: Context,
+    count: Annotated[int, Option(min=1, max=256, metavar="N", help="How many.")] = 1,
     queue: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             metavar="Q",
             autocompletion=complete_queue,
             help="Take jobs of this queue only; may be repeated.",
@@ -51,13 +49,11 @@ def start(  # noqa: PLR0917, each is an option
     ] = None,
     drain: Annotated[
         bool,
-        typer.Option(
-            "--drain", help="Stop when nothing is running, due, or on its way to a retry."
-        ),
+        Option("--drain", help="Stop when nothing is running, due, or on its way to a retry."),
     ] = False,
     foreground: Annotated[
         bool,
-        typer.Option("--foreground", help="Stay, log to standard error, and stop on Ctrl-C."),
+        Option("--foreground", help="Stay, log to standard error, and stop on Ctrl-C."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -85,13 +81,13 @@ def start(  # noqa: PLR0917, each is an option
 
 @app.command(epilog=examples("queuectl worker stop", "queuectl worker stop --now --timeout 10s"))
 def stop(
-    context: typer.Context,
+    context: Context,
     now: Annotated[
-        bool, typer.Option("--now", help="End running commands; their jobs are put back.")
+        bool, Option("--now", help="End running commands; their jobs are put back.")
     ] = False,
     timeout: Annotated[
         str | None,
-        typer.Option(metavar="S", help="Wait no longer than this, then exit with 124."),
+        Option(metavar="S", help="Wait no longer than this, then exit with 124."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -109,7 +105,7 @@ def stop(
 
 
 @app.command("list", epilog=examples("queuectl worker list"))
-def list_(context: typer.Context, json: Json = False) -> None:
+def list_(context: Context, json: Json = False) -> None:
     """List the workers: process id, host, state, job, uptime, CPU and memory."""
     call = call_of(context, json=json)
     with existing(call).store() as store:

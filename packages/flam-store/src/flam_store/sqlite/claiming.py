@@ -12,7 +12,7 @@ import attrs
 from flam_store.clock import span
 from flam_store.config import Config
 from flam_store.job import Claim, Job
-from flam_store.outcome import Cancelled, Completed, Dead, Failure, Released, Result, Retry
+from flam_store.outcome import Cancelled, Completed, Dead, Failure, Released, Result, Retry, When
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.state import FINISHED, AttemptState, State
@@ -51,11 +51,15 @@ def _claims(
     config: Config,
     now: int,
 ) -> Turn:
-    served = rows.packed_names(queues)
-    if want < 1 or not db.execute(SQL["is_worker"], (worker_id,)).fetchall():
+    if want < 1:
         return Turn()
-    if _promote(db, now) == _PROMOTE_AT_ONCE:
+    asked = {"worker": worker_id, "now": now}
+    ((is_worker, is_due),) = db.execute(SQL["before_claims"], asked).fetchall()
+    if not is_worker:
+        return Turn()
+    if is_due and _promote(db, now) == _PROMOTE_AT_ONCE:
         return Turn(next_due_in=timedelta(0))
+    served = rows.packed_names(queues)
     claims: list[Claim] = []
     while len(claims) < want and (seq := _chosen(db, served, config, now=now)) is not None:
         claims += _claim(db, seq, worker_id, config=config, now=now)
@@ -76,8 +80,10 @@ def _next_due(db: sqlite3.Connection, now: int) -> timedelta | None:
 
 def _chosen(db: sqlite3.Connection, served: str | None, config: Config, *, now: int) -> int | None:
     """The number of the job that is next in order, if one may be claimed."""
-    if config.priority_ageing is None:
-        found = db.execute(SQL["choose"], {"queues": served}).fetchall()
+    if config.priority_ageing is None and served is None:
+        found = db.execute(SQL["choose"]).fetchall()
+    elif config.priority_ageing is None:
+        found = db.execute(SQL["choose_of"], {"queues": served}).fetchall()
     else:
         level_ms = max(1, round(config.priority_ageing * 1000))
         asked = {"queues": served, "level_ms": level_ms, "now": now}
@@ -89,10 +95,10 @@ def _claim(
     db: sqlite3.Connection, seq: int, worker_id: str, *, config: Config, now: int
 ) -> tuple[Claim, ...]:
     """Start the job. If its row cannot be read, it goes to the dead letters instead."""
-    ((attempt, due_at),) = db.execute(SQL["take"], {"seq": seq, "now": now}).fetchall()
+    (row,) = db.execute(SQL["take"], {"seq": seq, "now": now}).fetchall()
+    attempt, due_at = row[rows.ATTEMPT], row[rows.RUN_AT]
     start = {"seq": seq, "attempt": attempt, "worker": worker_id, "due_at": due_at, "now": now}
     db.execute(SQL["start_attempt"], start)
-    (row,) = db.execute(SQL["job_by_seq"], (seq,)).fetchall()
     try:
         return (Claim(job=_runnable(row), attempt=attempt, worker=worker_id),)
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
@@ -130,11 +136,12 @@ def _finish(db: sqlite3.Connection, result: Result, config: Config, *, now: int)
         note = f"; its worker reported later: {_told(result)}"
         db.execute(SQL["note_late_result"], fence | {"note": note})
         return None
-    db.execute(SQL["end_attempt"], fence | _attempt_after(result))
+    ended_at = _tell_when(db, fence, result.when, now=now)
+    db.execute(SQL["end_attempt"], fence | _attempt_after(result) | {"ended_at": ended_at})
+    ((may_have_children, may_have_hooks),) = settled
     fit = int(job["ready"] is not None)
-    if job["state"] in FINISHED:
+    if may_have_children and job["state"] in FINISHED:
         fit += db.execute(SQL["unblock_children"], {"seq": result.seq, "now": now}).rowcount
-    ((may_have_hooks,),) = settled
     if may_have_hooks:
         fit += _run_hooks(db, result, config, now=now)
     return fit
@@ -144,6 +151,18 @@ def _run_hooks(db: sqlite3.Connection, result: Result, config: Config, *, now: i
     from flam_store.sqlite.hooking import enqueue_hooks
 
     return enqueue_hooks(db, result, config, now=now)
+
+
+def _tell_when(
+    db: sqlite3.Connection, fence: dict[str, int], when: When | None, *, now: int
+) -> int:
+    """Correct the start of an attempt that is reported late, and return when it ended."""
+    if when is None:
+        return now
+    ended_at = now - max(0, span(when.ended_ago))
+    began_at = min(ended_at, now - span(when.began_ago))
+    db.execute(SQL["correct_start"], fence | {"began_at": began_at})
+    return ended_at
 
 
 def _job_after(result: Result, now: int) -> dict[str, Any]:

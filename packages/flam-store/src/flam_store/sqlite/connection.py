@@ -7,7 +7,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from random import uniform
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -41,6 +40,9 @@ def patiently(action: Callable[[], T], where: str, patience_seconds: float) -> T
             waited = time.monotonic() - started
             if not is_busy(error) or waited > patience_seconds:
                 raise translated(error, where, waited) from error
+        # Few meet anybody; the module is half a millisecond of each start.
+        from random import uniform
+
         time.sleep(uniform(0, pause))
         pause = min(pause * 2, 0.05)
 

@@ -15,45 +15,27 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from flam_store.clock import Clock, system_clock
 from flam_store.config import Config
-from flam_store.job import (
-    Attempt,
-    Claim,
-    Expired,
-    Job,
-    JobFilter,
-    JobSpec,
-    Ledger,
-    Order,
-    Page,
-)
+from flam_store.job import JobFilter, Order
 from flam_store.names import new_id
-from flam_store.outcome import Result
-from flam_store.overview import Overview, QueueInfo
 from flam_store.rules import require_concurrency, require_name
-from flam_store.sqlite import (
-    bells,
-    claiming,
-    enqueueing,
-    finished,
-    paging,
-    reading,
-    registry,
-    steering,
-)
+from flam_store.sqlite import bells, enqueueing, reading
 from flam_store.sqlite.session import Session, version_of
-from flam_store.state import State
-from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
 
 if TYPE_CHECKING:
     from flam_store.change import JobChange
     from flam_store.copies import Backup, Progress
     from flam_store.finding import Finding, Repair
+    from flam_store.job import Attempt, Claim, Expired, Job, JobSpec, Ledger, Page
     from flam_store.measures import By, Ended, Statistics, Total
+    from flam_store.outcome import Result
+    from flam_store.overview import Overview, QueueInfo
     from flam_store.portable import Imported, Record
     from flam_store.relatives import Relatives
     from flam_store.schedule import Schedule, ScheduleSpec, Tick, Ticked
     from flam_store.selection import Selection, Sweep
+    from flam_store.state import State
     from flam_store.why import Standing
+    from flam_store.worker import Orders, Registration, Stop, Turn, Woke, WorkerRecord
 
 T = TypeVar("T")
 
@@ -86,6 +68,8 @@ class SqliteStore:
         after: str | None = None,
         order: Order = Order.NEWEST,
     ) -> Page:
+        from flam_store.sqlite import paging
+
         wanted = which or JobFilter()
         return self._session.read(
             lambda db: paging.page(db, wanted, order, limit=limit, after=after)
@@ -123,12 +107,16 @@ class SqliteStore:
         return self._session.read(lambda db: reading.overview(db, self._clock()))
 
     def workers(self) -> tuple[WorkerRecord, ...]:
+        from flam_store.sqlite import registry
+
         return self._session.read(registry.workers)
 
     def running(self) -> tuple[Claim, ...]:
         return self._session.read(reading.running)
 
     def orders(self, worker_id: str) -> Orders:
+        from flam_store.sqlite import registry
+
         return self._session.read(lambda db: registry.orders(db, worker_id))
 
     def schedules(self) -> tuple[Schedule, ...]:
@@ -215,23 +203,33 @@ class SqliteStore:
         want: int = 0,
         queues: Collection[str] | None = None,
     ) -> Turn:
+        from flam_store.sqlite import claiming
+
         def change(db: sqlite3.Connection) -> tuple[Turn, int]:
-            self._seen_version = version_of(db)
-            return claiming.turn(
+            turn, freed = claiming.turn(
                 db, results, worker_id=worker_id, want=want, queues=queues,
                 config=self._config, now=self._clock(),
             )  # fmt: skip
+            if len(turn.claims) < want:  # the caller may wait now, for changes after this one
+                self._seen_version = version_of(db)
+            return turn, freed
 
         turn, freed = self._session.write(change)
         return self._ringing(turn) if freed else turn
 
     def register(self, registration: Registration) -> None:
+        from flam_store.sqlite import registry
+
         self._session.write(lambda db: registry.register(db, registration, self._clock()))
 
     def renew(self, worker_id: str) -> Orders:
+        from flam_store.sqlite import registry
+
         return self._session.write(lambda db: registry.renew(db, worker_id, self._clock()))
 
     def forget(self, worker_id: str) -> None:
+        from flam_store.sqlite import registry
+
         self._session.write(lambda db: registry.forget(db, worker_id))
 
     def add_schedule(self, spec: ScheduleSpec) -> Schedule:
@@ -263,20 +261,26 @@ class SqliteStore:
         return self._ringing(self._session.write(change))
 
     def enqueue_due(self, *, limit: int = 20) -> Ticked:
-        from flam_store.sqlite import ticking
+        from flam_store.sqlite.due import next_tick
 
-        seen = self._session.read(lambda db: ticking.seen(db, self._clock()))
+        seen = self._session.read(lambda db: next_tick(db, self._clock()))
         if seen.next_in != timedelta(0):
             return seen
+        from flam_store.sqlite import ticking
+
         ticked = self._session.write(
             lambda db: ticking.enqueue_due(db, limit, self._config, self._clock())
         )
         return self._ringing(ticked) if ticked.jobs else ticked
 
     def request_stop(self, worker_ids: Collection[str], stop: Stop) -> None:
+        from flam_store.sqlite import registry
+
         self._ringing(self._session.write(lambda db: registry.request_stop(db, worker_ids, stop)))
 
     def cancel(self, job_id: str, *, by: str) -> Job:
+        from flam_store.sqlite import steering
+
         def change(db: sqlite3.Connection) -> Job:
             seq = steering.cancel(db, job_id, by, self._clock())
             return reading.job_by_seq(db, seq)
@@ -300,25 +304,35 @@ class SqliteStore:
         return self._ringing(self._session.write(write))
 
     def pause(self, queue: str, *, by: str, note: str | None = None) -> QueueInfo:
+        from flam_store.sqlite import steering
+
         require_name("queue", queue)
         return self._session.write(lambda db: steering.pause(db, queue, by, note, self._clock()))
 
     def resume(self, queue: str) -> QueueInfo:
+        from flam_store.sqlite import steering
+
         require_name("queue", queue)
         return self._ringing(self._session.write(lambda db: steering.resume(db, queue)))
 
     def limit(self, queue: str, concurrency: int | None) -> QueueInfo:
+        from flam_store.sqlite import steering
+
         require_name("queue", queue)
         require_concurrency(concurrency)
         return self._ringing(self._session.write(lambda db: steering.limit(db, queue, concurrency)))
 
     def retry(self, job_id: str) -> Job:
+        from flam_store.sqlite import finished
+
         def change(db: sqlite3.Connection) -> Job:
             return reading.job_by_seq(db, finished.retry(db, job_id, self._clock()))
 
         return self._ringing(self._session.write(change))
 
     def retry_dead_letter(self, job_id: str) -> Job:
+        from flam_store.sqlite import finished
+
         def change(db: sqlite3.Connection) -> Job:
             return reading.job_by_seq(db, finished.retry_dead_letter(db, job_id, self._clock()))
 
@@ -331,6 +345,8 @@ class SqliteStore:
         return self._ringing(selecting.retry(self._session, selection, limit=limit, now=now))
 
     def retry_dead(self, *, limit: int = 500) -> int:
+        from flam_store.sqlite import finished
+
         return self._ringing(
             self._session.write(lambda db: finished.retry_dead(db, limit, self._clock()))
         )
@@ -377,6 +393,8 @@ class SqliteStore:
         return back_up(self._session, os.path.abspath(path), replace=replace, progress=progress)
 
     def wait(self, timeout: timedelta, *, watch: Collection[int] = ()) -> Woke:
+        from flam_store.worker import Woke
+
         bell = self._own_bell()  # before the look: who commits after it rings
         if self._changed(rung=False):
             return Woke.CHANGED

@@ -45,8 +45,6 @@ class Gate:
             yield
         finally:
             fcntl.flock(fd, fcntl.LOCK_UN)
-            if fd != self._fd:
-                os.close(fd)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def count(self, changes: int) -> int:
@@ -66,6 +64,8 @@ class Gate:
 
     def close(self) -> None:
         os.close(self._fd)
+        if self._waiter is not None:
+            self._waiter.close()
 
     def _open(self) -> int:
         try:
@@ -82,21 +82,11 @@ class Gate:
                 raise StoreBusy(self._path, 0) from None
         else:
             return self._fd
-        waiter = self._waiting()
-        if not waiter.wait(patience_seconds):
-            raise StoreBusy(self._path, patience_seconds)
-        self._waiter = None
-        return waiter.fd
-
-    def _waiting(self) -> _Waiter:
-        """The one whose patience ended before, if it still stands in the kernel's queue.
-
-        With one for every wait, a holder that never ends would cost a thread and a descriptor
-        each time.
-        """
-        if self._waiter is None or not self._waiter.want_again():
+        if self._waiter is None or not self._waiter.is_alive():
             self._waiter = _Waiter(self._open())
-        return self._waiter
+        if not self._waiter.wait(patience_seconds):
+            raise StoreBusy(self._path, patience_seconds)
+        return self._waiter.fd
 
 
 def _open_or_make(path: str) -> int:
@@ -116,51 +106,79 @@ class _Waiter:
     """Waits in the kernel's queue, in a thread: only so has a blocking ``flock`` an end.
 
     The lock belongs to a descriptor of its own. When patience ends first, the thread stays in
-    the queue, for whoever waits next; getting the lock while nobody waits, it gives it back and
-    ends.
+    the queue, for whoever waits next; getting the lock while nobody waits, it gives it back. It
+    serves its gate for as long as that is open: a thread for each wait would cost more than most
+    waits.
     """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self._decide = threading.Lock()
-        self._got = threading.Event()
-        self._wanted = True
+        self._asked, self._got = threading.Semaphore(0), threading.Semaphore(0)
+        self._stands_in_queue = self._wanted = self._ends = False
         self._thread = threading.Thread(target=self._run, name="flam-gate", daemon=True)
-        self._thread.start()
+        # A signal to the process must find the threads that mean to hear it, or that block it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def want_again(self) -> bool:
-        """Whether the thread still waits, and now for somebody. In a forked child there is none."""
-        if not self._thread.is_alive():
-            return False
-        with self._decide:
-            self._wanted = self.fd >= 0
-            return self._wanted
+    def is_alive(self) -> bool:
+        """Whether it can be asked. In a forked child there is no such thread."""
+        return self._thread.is_alive()
 
     def wait(self, seconds: float) -> bool:
+        """Whether the lock has been got for the caller within this time."""
+        self._ask()
         try:
-            self._got.wait(seconds)
+            if self._got.acquire(timeout=seconds):
+                return True
         except BaseException:
             if not self._abandon():
-                self._give_back()
+                fcntl.flock(self.fd, fcntl.LOCK_UN)
             raise
         return not self._abandon()
+
+    def close(self) -> None:
+        """End the thread: now, or as soon as it stands in the queue no longer."""
+        with self._decide:
+            self._ends = True
+            stands_in_queue = self._stands_in_queue
+        self._asked.release()
+        if not stands_in_queue:
+            self._thread.join()  # so that a fork soon after finds one thread
+
+    def _ask(self) -> None:
+        with self._decide:
+            self._wanted = True
+            if self._stands_in_queue:
+                return
+            self._stands_in_queue = True
+        self._asked.release()
 
     def _abandon(self) -> bool:
         """Give up, unless it has been got already; whether it was given up."""
         with self._decide:
-            self._wanted = self._got.is_set()
-            return not self._wanted
+            self._wanted = False
+            return not self._got.acquire(blocking=False)
 
     def _run(self) -> None:
-        fcntl.flock(self.fd, fcntl.LOCK_EX)
-        with self._decide:
-            if self._wanted:
-                self._got.set()
+        while True:
+            self._asked.acquire()
+            if self._stands_in_queue:
+                fcntl.flock(self.fd, fcntl.LOCK_EX)
+                self._hand_over()
+            if self._ends:
+                os.close(self.fd)
                 return
-            self._give_back()
 
-    def _give_back(self) -> None:
-        """By word: a child forked meanwhile has the descriptor too, and would keep the lock."""
-        fcntl.flock(self.fd, fcntl.LOCK_UN)
-        os.close(self.fd)
-        self.fd = -1
+    def _hand_over(self) -> None:
+        with self._decide:
+            self._stands_in_queue = False
+            if self._wanted:
+                self._wanted = False
+                self._got.release()
+            else:
+                # By word: a child forked meanwhile has the descriptor too, and would keep the lock.
+                fcntl.flock(self.fd, fcntl.LOCK_UN)

@@ -200,9 +200,20 @@ JOIN jobs AS head ON head.seq = (
     SELECT seq FROM jobs INDEXED BY jobs_ready
     WHERE ready = 1 AND queue = open.queue ORDER BY priority DESC, seq LIMIT 1)
 WHERE queues.paused_at IS NULL
-  AND (:queues IS NULL OR open.queue IN (SELECT value FROM json_each(:queues)))
   AND (queues.concurrency IS NULL OR queues.concurrency > coalesce((
       SELECT jobs FROM counters WHERE queue = open.queue AND state = 'processing'), 0))
+ORDER BY head.priority DESC, head.seq LIMIT 1;
+
+-- name: choose_of
+SELECT head.seq
+FROM json_each(:queues) AS served
+LEFT JOIN queues ON queues.name = served.value
+JOIN jobs AS head ON head.seq = (
+    SELECT seq FROM jobs INDEXED BY jobs_ready
+    WHERE ready = 1 AND queue = served.value ORDER BY priority DESC, seq LIMIT 1)
+WHERE queues.paused_at IS NULL
+  AND (queues.concurrency IS NULL OR queues.concurrency > coalesce((
+      SELECT jobs FROM counters WHERE queue = served.value AND state = 'processing'), 0))
 ORDER BY head.priority DESC, head.seq LIMIT 1;
 
 -- name: choose_aged
@@ -233,23 +244,31 @@ LIMIT 1;
 UPDATE jobs SET state = 'processing', ready = NULL, attempt = attempt + 1, attempts = attempts + 1,
                 updated_at = :now
 WHERE seq = :seq AND ready = 1
-RETURNING attempt, run_at;
+RETURNING seq, id, state, queue, priority, command, options, attempts, attempt, max_retries, backoff_base,
+          backoff_max, backoff_jitter, timeout_ms, created_at, updated_at, run_at, NULL, NULL, unique_key,
+          (SELECT json_group_array(parent_id) FROM dependencies WHERE child = jobs.seq),
+          (SELECT json_group_object(key, value) FROM labels WHERE labels.seq = jobs.seq);
 
 -- name: start_attempt
 INSERT INTO attempts (seq, attempt, state, worker, due_at, started_at)
 VALUES (:seq, :attempt, 'running', :worker, :due_at, :now);
 
--- name: is_worker
-SELECT 1 FROM workers WHERE id = ? AND role = 'worker';
+-- name: before_claims
+SELECT EXISTS (SELECT 1 FROM workers WHERE id = :worker AND role = 'worker'),
+       EXISTS (SELECT 1 FROM jobs WHERE ready = 0 AND run_at <= :now);
 
 -- name: settle_job
 UPDATE jobs SET state = :state, ready = :ready, run_at = coalesce(:run_at, run_at),
                 attempts = attempts - :given_back, updated_at = :now
 WHERE seq = :seq AND attempt = :attempt AND state = 'processing'
-RETURNING instr(options, '"on_') > 0;
+RETURNING EXISTS (SELECT 1 FROM dependencies WHERE parent = jobs.seq), instr(options, '"on_') > 0;
+
+-- name: correct_start
+UPDATE attempts SET started_at = max(started_at, :began_at)
+WHERE seq = :seq AND attempt = :attempt AND state = 'running';
 
 -- name: end_attempt
-UPDATE attempts SET state = :state, finished_at = :now, exit_code = :exit_code, signal = :signal,
+UPDATE attempts SET state = :state, finished_at = :ended_at, exit_code = :exit_code, signal = :signal,
                     cause = :cause, error = :error, output_bytes = :output_bytes
 WHERE seq = :seq AND attempt = :attempt AND state = 'running';
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import TYPE_CHECKING
 
 from flam_store.errors import JobNotFound, QueueNotFound
-from flam_store.job import Attempt, Claim, Job, Ledger
 from flam_store.names import is_name
-from flam_store.overview import Overview, QueueInfo, Rate
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.state import State
+
+if TYPE_CHECKING:
+    from flam_store.job import Attempt, Claim, Job, Ledger
+    from flam_store.overview import Overview, QueueInfo, Rate
 
 _MINUTE_MS = 60_000
 _RATE_MINUTES = (5, 60)
@@ -39,6 +42,8 @@ def attempts(db: sqlite3.Connection, job_id: str) -> tuple[Attempt, ...]:
 
 
 def running(db: sqlite3.Connection) -> tuple[Claim, ...]:
+    from flam_store.job import Claim
+
     held = db.execute(SQL["running"]).fetchall()
     return tuple(
         Claim(job=job_by_seq(db, seq), attempt=attempt, worker=worker)
@@ -47,6 +52,8 @@ def running(db: sqlite3.Connection) -> tuple[Claim, ...]:
 
 
 def ledger(db: sqlite3.Connection, first: int, last: int) -> Ledger:
+    from flam_store.job import Ledger
+
     between = {"first": first, "last": last}
     ((following,),) = db.execute(SQL["next_seq"]).fetchall()
     return Ledger(
@@ -62,6 +69,8 @@ def newest_started(db: sqlite3.Connection) -> Job | None:
 
 
 def overview(db: sqlite3.Connection, now: int) -> Overview:
+    from flam_store.overview import Overview
+
     known = queues(db)
     totals = {state: sum(queue.counts[state] for queue in known) for state in State}
     ((due,),) = db.execute(SQL["oldest_due"]).fetchall()
@@ -93,6 +102,8 @@ def queue(db: sqlite3.Connection, name: str) -> QueueInfo:
 
 
 def _queue(name: str, counts: dict[State, int], settings: rows.Row) -> QueueInfo:
+    from flam_store.overview import QueueInfo
+
     paused_at, paused_by, note, concurrency = settings
     return QueueInfo(
         name=name,
@@ -105,6 +116,8 @@ def _queue(name: str, counts: dict[State, int], settings: rows.Row) -> QueueInfo
 
 
 def _rate(db: sqlite3.Connection, minutes: int, now: int) -> Rate:
+    from flam_store.overview import Rate
+
     since = (now // _MINUTE_MS - minutes + 1) * _MINUTE_MS
     (row,) = db.execute(SQL["rates"], {"since": since}).fetchall()
     completed, failed, wait_ms, run_ms, ends = (value or 0 for value in row)

@@ -6,13 +6,15 @@ import json
 import shlex
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flam_store.clock import instant, millis, span
 from flam_store.config import Config
 from flam_store.job import Attempt, Job, JobSpec, Start
 from flam_store.state import AttemptState, State
-from flam_store.worker import ProcessId, Role, Stop, WorkerRecord
+
+if TYPE_CHECKING:
+    from flam_store.worker import WorkerRecord
 
 Row = Sequence[Any]
 
@@ -23,7 +25,8 @@ _PLAIN = {"after_policy": "all", "no_retry_on": ()}
 first ones are when nobody has said anything."""
 
 _OPTIONS, _TIMES = 6, (14, 15, 16)
-"""Where these stand in a row of ``job_rows``."""
+ATTEMPT, RUN_AT = 8, 16
+"""Where these stand in a row of ``job_rows``, and of ``take``."""
 
 BEGINNING_OF_TIME = -62_135_596_800_000
 END_OF_TIME = 253_402_300_799_999
@@ -232,6 +235,8 @@ def start(row: Row) -> Start:
 
 def worker(row: Row) -> WorkerRecord:
     """A worker from a row of ``workers``."""
+    from flam_store.worker import ProcessId, Role, Stop, WorkerRecord
+
     (id_, role, host, boot, pid, born, lease_ms, supervisor, queues, started_at, heartbeat_at,
      stop, holds) = row  # fmt: skip
     return WorkerRecord(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flam_store.errors import StoreForeign, StoreNewer
-from flam_store.migrations import Kind, Migration, ordered, parse_migration
 from flam_store.sqlite.queries import SQL, packaged_text
+
+if TYPE_CHECKING:
+    from flam_store.migrations import Migration
 
 APPLICATION_ID: Final = 0x464C414D
 """``FLAM`` in the header of every database of ours (``PRAGMA application_id``)."""
@@ -32,6 +34,8 @@ def found_schema(db: sqlite3.Connection, place: str) -> int:
 
 
 def migrations() -> tuple[Migration, ...]:
+    from flam_store.migrations import ordered, parse_migration
+
     return ordered(parse_migration(name, packaged_text(f"migrations/{name}")) for name in _FILES)
 
 
@@ -48,6 +52,8 @@ def migrate_one(db: sqlite3.Connection, place: str) -> bool:
     if version == KNOWN:
         db.execute("ROLLBACK")
         return False
+    from flam_store.migrations import Kind
+
     step = migrations()[version]
     if step.kind is Kind.PLAIN:
         db.execute("ROLLBACK")

@@ -7,7 +7,6 @@ is enqueued at most once however many look, and stays due when one of them dies 
 from __future__ import annotations
 
 import sqlite3
-from datetime import timedelta
 
 import attrs
 
@@ -26,20 +25,9 @@ from flam_store.schedule import (
     look,
 )
 from flam_store.sqlite import enqueueing, rows
+from flam_store.sqlite.due import next_tick
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.scheduling import from_row, job_of, schedule
-
-_LONGEST_MS = rows.END_OF_TIME
-"""A spoilt ``next_at`` may be more than a duration can hold."""
-
-
-def seen(db: sqlite3.Connection, now: int) -> Ticked:
-    """When the next tick is, and nothing done."""
-    ((next_at,),) = db.execute(SQL["next_tick"]).fetchall()
-    if next_at is None:
-        return Ticked()
-    wait = min(max(0, next_at - now), _LONGEST_MS)
-    return Ticked(next_in=timedelta(milliseconds=wait))
 
 
 def enqueue_due(db: sqlite3.Connection, limit: int, config: Config, now: int) -> Ticked:
@@ -53,7 +41,7 @@ def enqueue_due(db: sqlite3.Connection, limit: int, config: Config, now: int) ->
             _skip_unreadable(db, found, due, now)
         elif job_id := _turn(db, found, due, config, now):
             jobs.append(job_id)
-    return attrs.evolve(seen(db, now), jobs=tuple(jobs), problems=tuple(problems))
+    return attrs.evolve(next_tick(db, now), jobs=tuple(jobs), problems=tuple(problems))
 
 
 def run(db: sqlite3.Connection, name: str, config: Config, now: int) -> str:

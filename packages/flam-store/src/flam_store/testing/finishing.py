@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from flam_store.job import Attempt, Claim
-from flam_store.outcome import Completed, Dead, Result, Retry
+from flam_store.outcome import Completed, Dead, Result, Retry, When
 from flam_store.state import AttemptState, State
 from flam_store.store import Store
 from flam_store.testing.clock import FakeClock
@@ -57,6 +57,34 @@ class Finishing(Suite):
         assert job.updated_at == attempt.finished_at == clock.now
         assert store.running() == ()
         everything(store)
+
+    @each_outcome
+    def test_an_attempt_that_is_reported_late_has_its_own_times(
+        self, store: Store, clock: FakeClock, name: str
+    ) -> None:
+        store.enqueue(spec("j"))
+        claim = claimed(store)
+        claimed_at = clock.now
+        clock.advance(timedelta(seconds=9))
+        when = When(began_ago=timedelta(seconds=5), ended_ago=timedelta(seconds=2))
+        store.finish([attrs.evolve(result(claim, OUTCOMES[name]), when=when)], worker_id=WORKER)
+        (attempt,) = store.attempts("j")
+        assert attempt.started_at == claimed_at + timedelta(seconds=4)
+        assert attempt.finished_at == claimed_at + timedelta(seconds=7)
+        assert store.job("j").updated_at == clock.now
+        everything(store)
+
+    def test_no_attempt_began_before_it_was_claimed_nor_ended_later_than_now(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        store.enqueue(spec("j"))
+        claim = claimed(store)
+        claimed_at = clock.now
+        clock.advance(timedelta(seconds=1))
+        when = When(began_ago=timedelta(days=1), ended_ago=timedelta(seconds=-3))
+        store.finish([attrs.evolve(result(claim, Completed()), when=when)], worker_id=WORKER)
+        (attempt,) = store.attempts("j")
+        assert (attempt.started_at, attempt.finished_at) == (claimed_at, clock.now)
 
     @each_outcome
     def test_a_job_tells_of_its_latest_attempt_where_its_state_rests_on_it(
