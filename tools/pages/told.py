@@ -55,8 +55,9 @@ _FILES = {
     "config.json": 'In the data directory: the configuration, as "queuectl config" shows it.',
     "queue.db": "In the data directory: the queue, an SQLite database. Beside it lie -wal, -shm, "
     '-gate and -bells, which belong to it. Do not copy it by hand: "queuectl backup" does.',
-    "logs/": "In the data directory: the output of every attempt.",
-    "run/": "In the data directory: which process each worker has started last.",
+    "logs/": "In the data directory: the output of every attempt that wrote any.",
+    "run/": "In the data directory: what each worker is about to run, runs and has run, for "
+    "whoever has to recover it.",
 }
 
 QUEUECTL = Told(
