@@ -57,8 +57,8 @@ os.environ["PATH"] = os.pathsep.join([PATH, *map(str, sorted(PYENV.glob("version
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, format, who may import whom; and the tests of the tools."""
-    editable(session, STORE)
+    """Style, format, who may import whom; and the tests of the tools, of what is made from help."""
+    editable(session, STORE, WORKER, CLI)
     session.install("ruff~=0.17.0", *TEST_TOOLS)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")

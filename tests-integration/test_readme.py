@@ -1,10 +1,11 @@
-"""The tours of the READMEs, typed as they stand there: what they show is what comes out."""
+"""The documents, typed as they stand there: what they show is what comes out."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,15 @@ import attrs
 import pytest
 from conftest import PATIENCE_SECONDS, SCRIPTS, Flam
 
+from documents import blocks, having, picture_as_console
+
 ROOT = Path(__file__).parents[1]
-TOURS = ("README.md", "packages/flam-cli/README.md")
+PICTURE = "docs/tour.svg"
+TOURS = [*having("console"), PICTURE]
+# The guides of the store are run by its own tests.
+PROGRAMS = [name for name in having("python") if not name.startswith("packages/flam-store/")]
 LOOKING = re.compile(
-    r"queuectl (--json )?(status|list|show|logs|top|stats|why|worker list|dlq list)"
+    r"queuectl (--json |--home \S+ )?(status|list|show|logs|top|stats|why|worker list|dlq list)"
 )
 
 VARYING = (
@@ -39,11 +45,16 @@ class Step:
 
 
 def steps(document: str) -> Iterator[Step]:
-    text = (ROOT / document).read_text("utf-8")
-    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
+    for block in consoles(document):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
             yield Step(command, shown)
+
+
+def consoles(document: str) -> list[str]:
+    if document == PICTURE:
+        return [picture_as_console(ROOT / document)]
+    return [each.text for each in blocks(document) if each.kind == "console"]
 
 
 def normal(text: str) -> str:
@@ -89,17 +100,30 @@ class Typist:
             seen = self.type(step.command)
 
 
-@pytest.mark.parametrize("document", TOURS)
-def test_a_tour_shows_what_comes_out(flam: Flam, tmp_path: Path, document: str) -> None:
+@pytest.fixture
+def typist(flam: Flam, tmp_path: Path) -> Iterator[Typist]:
+    """Somebody in an empty folder; no worker is left there."""
     place = tmp_path / "project"
     place.mkdir()
     path = f"{SCRIPTS}:{os.environ['PATH']}"
     typist = Typist(place, {**flam.environ, "PATH": path, "HOME": str(tmp_path)})
-    try:
-        for step in steps(document):
-            typist.follow(step)
-    finally:
-        typist.type("queuectl worker stop --now")
+    yield typist
+    typist.type("queuectl worker stop --now")
+
+
+@pytest.mark.parametrize("document", TOURS)
+def test_a_tour_shows_what_comes_out(typist: Typist, document: str) -> None:
+    for step in steps(document):
+        typist.follow(step)
+
+
+@pytest.mark.parametrize("document", PROGRAMS)
+def test_a_program_in_a_document_prints_what_is_shown(typist: Typist, document: str) -> None:
+    found = list(blocks(document))
+    program = "\n".join(each.text for each in found if each.kind == "python")
+    (typist.folder / "program.py").write_text(program)
+    shown = "".join(each.text for each in found if each.kind == "text")
+    assert typist.type(f"{sys.executable} program.py") == shown
 
 
 def test_every_command_is_shown_in_a_tour(flam: Flam) -> None:
@@ -116,3 +140,11 @@ def test_the_readme_names_the_two_commands_that_set_up() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     run = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()[-1]
     assert f"```sh\n{run}\n```" in text
+
+
+def test_the_first_command_of_the_readme_runs_a_job(typist: Typist) -> None:
+    first = next(each.text for each in blocks("README.md") if each.kind == "sh")
+    install, *used = first.split(" && .venv/bin/queuectl ")
+    assert install.endswith(".venv/bin/pip install ./packages/*")
+    printed = typist.type(" && ".join(f"queuectl {words}" for words in used) + " 2>/dev/null")
+    assert printed.splitlines()[-1] == "Hello from Flam"

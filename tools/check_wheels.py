@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks the wheels and sdists in a folder against the sources they were built from.
 
-A wheel holds the package's source tree, the licence and the metadata, and nothing else; an sdist
+A wheel holds the package's source tree, what it shares (manual pages, completion), the licence
+and the metadata, and nothing else; an sdist
 holds what a wheel is built from. Both say what pyproject.toml and ``__version__`` say.
 """
 
@@ -29,20 +30,43 @@ DATA = {
     "flam_worker": ("py.typed", "units/*"),
     "flam_cli": ("py.typed",),
 }
+# What must be among the files that a package shares with the system.
+SHARED = {
+    "flam_worker": ("man/man1/flam-worker.1",),
+    "flam_cli": (
+        "man/man1/queuectl.1",
+        "bash-completion/completions/queuectl",
+        "zsh/site-functions/_queuectl",
+        "fish/vendor_completions.d/queuectl.fish",
+    ),
+}
 TESTS = ("tests/*", "*/tests/*", "test_*.py", "*/test_*.py", "*/conftest.py")
-SDIST = ("CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml", "src/*", "tests/*")
+SDIST = (
+    "CHANGELOG.md",
+    "LICENSE",
+    "PKG-INFO",
+    "README.md",
+    "pyproject.toml",
+    "share/*",
+    "src/*",
+    "tests/*",
+)
 
 Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package as its sources describe it. ``sources`` are named as they are in the wheel."""
+    """A package as its sources describe it. ``sources`` are named as they are in the wheel.
+
+    ``shared`` is what goes below the ``share`` of wherever it is installed.
+    """
 
     name: str
     version: str
     project: Mapping[str, Any]
     sources: Files
+    shared: Files
     licence: bytes
 
     @property
@@ -62,11 +86,7 @@ def main(dist: Path, repository: Path = REPOSITORY) -> int:
 def read_package(folder: Path) -> Package:
     """Read what the sources of a package say about it."""
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    sources = {
-        path.relative_to(folder / "src").as_posix(): path.read_bytes()
-        for path in (folder / "src").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
-    }
+    sources = files_below(folder / "src")
     package = project["name"].replace("-", "_")
     version = re.search(rb'^__version__ = "(.+)"$', sources[f"{package}/__init__.py"], re.MULTILINE)
     return Package(
@@ -74,8 +94,18 @@ def read_package(folder: Path) -> Package:
         version=version[1].decode() if version else "none",
         project=project,
         sources=sources,
+        shared=files_below(folder / "share"),
         licence=(folder.parents[1] / "LICENSE").read_bytes(),
     )
+
+
+def files_below(folder: Path) -> Files:
+    """Files by their names in a folder, which need not be there."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
 
 
 def check(package: Package, dist: Path) -> Iterator[str]:
@@ -84,6 +114,9 @@ def check(package: Package, dist: Path) -> Iterator[str]:
     for pattern in DATA.get(package.module, ()):
         if not any(fnmatch(name, f"{package.module}/{pattern}") for name in package.sources):
             yield f"{package.name}: no {pattern} among the sources"
+    for name in SHARED.get(package.module, ()):
+        if name not in package.shared:
+            yield f"{package.name}: no {name} in share"
     for pattern, read, checked in (
         (f"{stem}-py3-none-any.whl", read_wheel, check_wheel),
         (f"{stem}.tar.gz", read_sdist, check_sdist),
@@ -98,8 +131,10 @@ def check(package: Package, dist: Path) -> Iterator[str]:
 def check_wheel(package: Package, files: Files) -> Iterator[str]:
     """Everything that is wrong with the content of a wheel."""
     info = f"{package.module}-{package.version}.dist-info"
-    code = {name: data for name, data in files.items() if not name.startswith(f"{info}/")}
-    yield from differences(package.sources, code)
+    data = info.replace(".dist-info", ".data")
+    shared = {f"{data}/data/share/{name}": text for name, text in package.shared.items()}
+    code = {name: text for name, text in files.items() if not name.startswith(f"{info}/")}
+    yield from differences({**package.sources, **shared}, code)
     yield from (f"{name}: a test" for name in code if matches(name, TESTS))
     if files.get(f"{info}/licenses/LICENSE") != package.licence:
         yield "LICENSE: missing, or not the project's"
@@ -111,8 +146,10 @@ def check_sdist(package: Package, files: Files) -> Iterator[str]:
     """Everything that is wrong with the content of an sdist."""
     root = f"{package.module}-{package.version}/"
     inside = {name.removeprefix(root): data for name, data in files.items()}
-    sources = {f"src/{name}": data for name, data in package.sources.items()}
-    yield from differences(sources, {name: inside[name] for name in inside if name[:4] == "src/"})
+    expected = {f"src/{name}": data for name, data in package.sources.items()}
+    expected |= {f"share/{name}": data for name, data in package.shared.items()}
+    built_from = {name: inside[name] for name in inside if name.startswith(("src/", "share/"))}
+    yield from differences(expected, built_from)
     yield from (f"{name}: missing" for name in SDIST if "*" not in name and name not in inside)
     yield from (
         f"{name}: does not belong there"

@@ -2,8 +2,9 @@
 """Makes the commit and the tag of a package's release, and pushes neither.
 
 The newest section of the package's CHANGELOG, headed "Unreleased" (or, for a first release, with
-the version), gets the version and today's date: "## 0.2.0 - 2026-01-31". Of each flam-store a
-small queue is kept among the tests (``specimen.py``), which all later ones must open.
+the version), gets the version and today's date: "## 0.2.0 - 2026-01-31". So do its manual pages.
+Of each flam-store a small queue is kept among the tests (``specimen.py``), which all later ones
+must open.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)((a|b|rc)(0|[1-9]\d*))?")
 ASSIGNMENT = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
+TITLE = re.compile(r'^(\.TH \S+ 1) "[^"]*" "[^"]*"', re.MULTILINE)
 HEADING = re.compile(r"^## (\S+)(?: - (\S+))?$", re.MULTILINE)
 
 
@@ -107,7 +109,7 @@ def perform(release: Release, act: Callable[[Release, Sequence[Edit]], None]) ->
     check_repository(release)
     check_order(release)
     check_ranges(release)
-    act(release, [changelog_edit(release), version_edit(release)])
+    act(release, [changelog_edit(release), version_edit(release), *page_edits(release)])
 
 
 def check_repository(release: Release) -> None:
@@ -194,6 +196,14 @@ def version_edit(release: Release) -> Edit:
     path = version_file(release)
     text = path.read_text("utf-8")
     return Edit(path, text, ASSIGNMENT.sub(f'__version__ = "{release.version}"', text))
+
+
+def page_edits(release: Release) -> Iterator[Edit]:
+    """The manual pages tell the version and its day, as tools/reference.py will have them."""
+    for path in sorted(release.folder.glob("share/man/man1/*.1")):
+        text = path.read_text("utf-8")
+        stamped = TITLE.sub(rf'\1 "{today()}" "{release.name} {release.version}"', text)
+        yield Edit(path, text, stamped)
 
 
 def version_file(release: Release) -> Path:

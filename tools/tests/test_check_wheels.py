@@ -9,6 +9,7 @@ import pytest
 
 import check_wheels
 
+SHARE = "flam_worker-0.1.0.data/data/share/man/man1"
 INFO = "flam_worker-0.1.0.dist-info"
 METADATA = """\
 Metadata-Version: 2.4
@@ -26,6 +27,7 @@ CODE = {
     "flam_worker/py.typed": "",
     "flam_worker/units/flam-worker.service": "[Unit]\n",
 }
+PAGE = {"man/man1/flam-worker.1": ".TH FLAM-WORKER 1\n"}
 PROJECT = """\
 [project]
 name = "flam-worker"
@@ -38,12 +40,14 @@ flam-worker = "flam_worker.__main__:main"
 """
 WHEEL = {
     **CODE,
+    **{f"flam_worker-0.1.0.data/data/share/{name}": text for name, text in PAGE.items()},
     f"{INFO}/METADATA": METADATA,
     f"{INFO}/entry_points.txt": "[console_scripts]\nflam-worker = flam_worker.__main__:main\n",
     f"{INFO}/licenses/LICENSE": "Do as you like.\n",
 }
 SDIST = {
     **{f"src/{name}": text for name, text in CODE.items()},
+    **{f"share/{name}": text for name, text in PAGE.items()},
     "CHANGELOG.md": "",
     "LICENSE": "Do as you like.\n",
     "PKG-INFO": METADATA,
@@ -60,6 +64,9 @@ def repository(tmp_path: Path) -> Path:
     for name, text in CODE.items():
         (package / "src" / name).parent.mkdir(parents=True, exist_ok=True)
         (package / "src" / name).write_text(text)
+    for name, text in PAGE.items():
+        (package / "share" / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / "share" / name).write_text(text)
     (package / "pyproject.toml").write_text(PROJECT)
     (tmp_path / "LICENSE").write_text("Do as you like.\n")
     (tmp_path / "dist").mkdir()
@@ -101,6 +108,8 @@ def test_what_was_built_from_the_sources_passes_in_silence(
         ("flam_worker/py.typed", None, "flam_worker/py.typed: missing"),
         ("flam_worker/old.py", "", "flam_worker/old.py: not among the sources"),
         ("flam_worker/__main__.py", "", "flam_worker/__main__.py: not as in the sources"),
+        (f"{SHARE}/flam-worker.1", None, f"{SHARE}/flam-worker.1: missing"),
+        (f"{SHARE}/flam-worker.1", "", f"{SHARE}/flam-worker.1: not as in the sources"),
         (f"{INFO}/licenses/LICENSE", None, "LICENSE: missing, or not the project's"),
         (f"{INFO}/licenses/LICENSE", "Pay.", "LICENSE: missing, or not the project's"),
         (
@@ -148,6 +157,11 @@ def test_a_fault_in_a_wheel_is_a_line(
     ("name", "text", "problem"),
     [
         ("src/flam_worker/py.typed", None, "src/flam_worker/py.typed: missing"),
+        (
+            "share/man/man1/flam-worker.1",
+            None,
+            "share/man/man1/flam-worker.1: missing",
+        ),
         ("CHANGELOG.md", None, "CHANGELOG.md: missing"),
         ("LICENSE", "Pay.", "LICENSE: not the project's"),
         ("notes.txt", "", "notes.txt: does not belong there"),
@@ -190,6 +204,16 @@ def test_data_that_the_sources_lost_is_a_fault(
     write_sdist(repository, {k: v for k, v in SDIST.items() if "py.typed" not in k})
 
     assert problems(repository, capsys) == ["flam-worker: no py.typed among the sources"]
+
+
+def test_a_page_that_the_package_lost_is_a_fault(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository / "packages/flam-worker/share/man/man1/flam-worker.1").unlink()
+    write_wheel(repository, {k: v for k, v in WHEEL.items() if "share" not in k})
+    write_sdist(repository, {k: v for k, v in SDIST.items() if "share" not in k})
+
+    assert problems(repository, capsys) == ["flam-worker: no man/man1/flam-worker.1 in share"]
 
 
 def test_a_file_that_was_not_built_is_a_line_each(

@@ -106,6 +106,17 @@ def test_a_release_is_one_commit_and_one_annotated_tag(root: Path) -> None:
     assert changelog(root).read_text() == CHANGELOG.replace("## Unreleased", dated)
 
 
+def test_a_release_puts_its_version_and_day_into_the_manual_page(root: Path) -> None:
+    page = root / "packages/flam-store/share/man/man1/flam-store.1"
+    page.parent.mkdir(parents=True)
+    page.write_text('.TH FLAM-STORE 1 "" "flam-store 0.1.0" "Flam"\n.SH NAME\n')
+    commit(root)
+    assert run(root, "flam-store", "0.2.0") == 0
+    assert git(root, "status", "--porcelain") == ""
+    today = datetime.now(UTC).date().isoformat()
+    assert page.read_text().startswith(f'.TH FLAM-STORE 1 "{today}" "flam-store 0.2.0" "Flam"\n')
+
+
 def test_a_dry_run_shows_the_changes_and_makes_none(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,8 @@ import json
 import pytest
 from conftest import Run
 
+from flam_store.config import Value
+from flam_store.config_words import in_words
 from flam_store.home import Home
 
 
@@ -18,6 +20,28 @@ def test_a_value_is_set_shown_and_unset(queuectl: Run) -> None:
     assert ["backoff_base", "2", "default"] in rows
     assert queuectl("config", "unset", "max-retries", "--json").json == {"max_retries": 3}
     assert queuectl("config", "get", "max-retries").out == "3\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "shown", "got"),
+    [
+        ("keep-completed", "30d", "30d", "2592000"),
+        ("backoff_max", "90", "1m 30s", "90"),
+        ("lease_seconds", "12.34", "12.34", "12.34"),
+        ("log_max_bytes", "64MiB", "64MiB", "67108864"),
+        ("log_max_bytes", "100000", "100000", "100000"),
+        ("timeout", "none", "none", "none"),
+    ],
+)
+def test_a_time_and_a_size_are_shown_in_words_and_got_in_numbers(
+    queuectl: Run, key: str, typed: str, shown: str, got: str
+) -> None:
+    name = key.replace("-", "_")
+    assert queuectl("config", "set", key, typed).out == f"{name} = {shown}\n"
+    rows = [line.split(maxsplit=1) for line in queuectl("config", "show").out.splitlines()]
+    assert [rest.removesuffix("set").strip() for first, rest in rows if first == name] == [shown]
+    assert queuectl("config", "get", key).out == f"{got}\n"
+    assert queuectl("config", "set", key, shown).code == 0
 
 
 def test_what_is_set_holds_for_later_jobs_only(queuectl: Run) -> None:
@@ -103,12 +127,12 @@ def test_config_file_holds_only_what_was_set(queuectl: Run, home: Home) -> None:
     ],
 )
 def test_what_happens_at_and_after_an_end_can_be_set(
-    queuectl: Run, key: str, text: str, value: object
+    queuectl: Run, key: str, text: str, value: Value
 ) -> None:
     name = key.replace("-", "_")
     assert queuectl("config", "set", key, text, "--json").json == {name: value}
     assert queuectl("config", "show", "--json").json[name] == value
-    assert str(value) in queuectl("config", "show").out
+    assert in_words(name, value) in queuectl("config", "show").out
     assert queuectl("config", "set", key, "none").code == 0
     assert queuectl("config", "get", key, "--json").json is None
 

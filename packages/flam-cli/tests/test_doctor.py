@@ -144,7 +144,7 @@ def test_a_restore_says_what_it_did(queuectl: Run, workshop: Workshop, home: Hom
 @pytest.mark.parametrize(
     ("make", "code"),
     [
-        (lambda file: None, 5),
+        (lambda file: None, 2),
         (lambda file: file.write_bytes(b"no database"), 5),
         (lambda file: file.mkdir(), 5),
         (lambda file: (file.touch(), file.chmod(0o666)), 6),
@@ -162,7 +162,9 @@ def test_what_is_no_backup_is_refused(
 
 
 def test_a_missing_backup_makes_no_data_directory(queuectl: Run, home: Home) -> None:
-    assert queuectl("restore", "missing.db").code == 5
+    missing = queuectl("restore", "missing.db")
+    told = "queuectl: FILE: missing.db: No such file or directory\n"
+    assert (missing.code, missing.err) == (2, told)
     assert not home.path.exists()
 
 

@@ -96,6 +96,12 @@ def test_an_export_is_filtered(exported: Path, queuectl: Run) -> None:
     assert ids("--queue", "none") == []
 
 
+def test_a_dash_is_standard_output(exported: Path, queuectl: Run) -> None:
+    assert queuectl("export", "-").out.encode() == exported.read_bytes()
+    assert not (exported.parent / "-").exists()
+    assert queuectl("export", "-", "--json").code == 2
+
+
 def test_a_file_is_overwritten_only_when_that_is_asked_for(exported: Path, queuectl: Run) -> None:
     before = exported.read_bytes()
     exported.write_text("precious")
@@ -114,8 +120,8 @@ def test_a_file_is_overwritten_only_when_that_is_asked_for(exported: Path, queue
         (["export", "--queue", "a b"], 2, "--queue"),
         (["export", "--label", "x"], 2, "--label"),
         (["export", "--json"], 2, "leave out --json"),
-        (["import", "nowhere"], 5, "nowhere cannot be read"),
-        (["import", "."], 5, ". cannot be read"),
+        (["import", "nowhere"], 2, "FILE: nowhere: No such file or directory"),
+        (["import", "."], 2, "FILE: .: Is a directory"),
         (["import", "/dev/null"], 2, "line 1: is no export of Flam"),
     ],
 )

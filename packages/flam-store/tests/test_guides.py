@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[1]
-GUIDES = ("GUIDE.md", "WORKERS.md", "README.md")
+GUIDES = sorted(path.name for path in FOLDER.glob("*.md") if "```python" in path.read_text())
 SOURCES = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
 _BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,25 +52,41 @@ def fill(
 ) -> Fill:
     """The options of ``enqueue`` as they were typed, None for those that were not.
 
-    SpecError names the field. ``plain`` are fields whose options need no reading.
+    SpecError names the option. ``plain`` are fields whose options need no reading.
     """
-    values: dict[str, Any] = plain | {
-        "delay": duration("delay", delay),
-        "run_at": instant(at),
-        "timeout": duration("timeout", timeout),
-        "after": tuple(after or ()) or None,
-        "labels": pairs("labels", label) or None,
-        "env": _environment(env) or None,
-        "cwd": cwd,
-        "success_codes": _codes("success_codes", success_codes),
-        "no_retry_on": _codes("no_retry_on", no_retry_on),
-    }
-    told = {field: value for field, value in values.items() if value is not None}
-    JobSpec(command="true", **told)
+    with said_of_options():
+        values: dict[str, Any] = plain | {
+            "delay": duration("delay", delay),
+            "run_at": instant(at),
+            "timeout": duration("timeout", timeout),
+            "after": tuple(after or ()) or None,
+            "labels": pairs("labels", label) or None,
+            "env": _environment(env) or None,
+            "cwd": cwd,
+            "success_codes": _codes("success_codes", success_codes),
+            "no_retry_on": _codes("no_retry_on", no_retry_on),
+        }
+        told = {field: value for field, value in values.items() if value is not None}
+        JobSpec(command="true", **told)
     here = _here()
     if here is not None:
         told["cwd"] = os.path.join(here, cwd) if cwd else here
     return Fill(defaults=told, here=here)
+
+
+@contextmanager
+def said_of_options() -> Iterator[None]:
+    """What breaks a rule is said of the option that was typed, not of the field that it fills."""
+    try:
+        yield
+    except SpecError as error:
+        if error.field is None:
+            raise
+        raise SpecError(error.problem, field=_option(error.field)) from None
+
+
+def _option(field: str) -> str:
+    return {"run_at": "--at", "labels": "--label"}.get(field, f"--{field.replace('_', '-')}")
 
 
 def _here() -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from flam_store.bounds import shown
 from flam_store.config import OPTIONAL, Value, check_value
-from flam_store.durations import parse_duration
+from flam_store.durations import format_duration, parse_duration
 from flam_store.errors import ConfigError
 
 _SIZE_UNITS: Mapping[str, int] = {"": 1, "b": 1} | {
@@ -27,6 +27,31 @@ def value_of(key: str, text: str) -> Value:
         raise ConfigError(str(error), key=key) from None
     check_value(key, value)
     return value
+
+
+def in_words(key: str, value: Value) -> str:
+    """The other way: a text that :func:`value_of` reads, and a person as well.
+
+    >>> in_words("keep_completed", 2_592_000), in_words("log_max_bytes", 64 << 20)
+    ('30d', '64MiB')
+    >>> in_words("max_retries", 3), in_words("timeout", None)
+    ('3', 'none')
+    """
+    if value is None:
+        return "none"
+    reader = _READERS.get(key, _read_number)
+    if isinstance(value, str) or reader is _read_number:
+        return str(value)
+    text = _size_words(int(value)) if reader is _read_size else format_duration(value)
+    return text if reader(text) == value else str(value)
+
+
+def _size_words(count: int) -> str:
+    """The largest unit of which it is a whole number."""
+    for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if count and count % 1024**power == 0:
+            return f"{count // 1024**power}{unit}"
+    return str(count)
 
 
 def _read_number(text: str) -> float:

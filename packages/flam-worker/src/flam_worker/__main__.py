@@ -22,8 +22,8 @@ back."""
 _EPILOG = """examples:
   flam-worker --count 4
   flam-worker --home /srv/thumbs --queue images --queue mail
-  flam-worker --drain        run what is due, then stop
-  flam-worker --check        for a container's health check
+  flam-worker --drain        # run what is due, then stop
+  flam-worker --check        # for a container's health check
   flam-worker --print-unit >/etc/systemd/system/flam-worker.service"""
 
 

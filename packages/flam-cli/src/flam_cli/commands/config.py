@@ -11,6 +11,7 @@ from flam_cli.place import existing, home_of, made
 from flam_cli.render import human, machine
 from flam_store.config import KEYS, Config, Value, key_named
 from flam_store.config_file import explicit, set_value, unset_value
+from flam_store.config_words import in_words
 from flam_store.opening import without_password
 
 app = new_app(
@@ -42,13 +43,13 @@ def show(context: Context, json: Json = False) -> None:
     told = explicit(place.home.config_path)
     human.table(
         ("KEY", "VALUE", "FROM"),
-        [(key, _text(values[key]), "set" if key in told else "default") for key in KEYS],
+        [(key, in_words(key, values[key]), "set" if key in told else "default") for key in KEYS],
     )
 
 
 @app.command(epilog=examples("queuectl config get max_retries"))
 def get(context: Context, key: Key, json: Json = False) -> None:
-    """Print the value of one key; none for no value."""
+    """Print the value of one key, a time in seconds and a size in bytes; none for no value."""
     call = call_of(context, json=json)
     name = key_named(key)
     _answer(call.json, getattr(existing(call).config, name))
@@ -88,20 +89,16 @@ def _confirm(json: bool, key: str, config: Config) -> None:
     if json:
         machine.document({key: _shown(key, config)})
     else:
-        human.line(f"{key} = {_text(_shown(key, config))}")
+        human.line(f"{key} = {in_words(key, _shown(key, config))}")
 
 
 def _answer(json: bool, value: Value) -> None:
     if json:
         machine.document(value)
     else:
-        human.line(_text(value))
+        human.line("none" if value is None else str(value))
 
 
 def _shown(key: str, config: Config) -> Value:
     value: Value = getattr(config, key)
     return without_password(value) if key == "store_url" and isinstance(value, str) else value
-
-
-def _text(value: Value) -> str:
-    return "none" if value is None else str(value)

@@ -53,12 +53,14 @@ def enqueue(  # noqa: PLR0917, each is an option
             help="A file with one spec a line; - is standard input. All are stored, or none.",
         ),
     ] = None,
-    id: Annotated[str | None, Option(help="The job's id; otherwise a UUID.")] = None,
+    id: Annotated[str | None, Option(metavar="ID", help="The job's id; otherwise a UUID.")] = None,
     queue: Annotated[
         str | None,
-        Option(autocompletion=complete_queue, help="The queue, otherwise default."),
+        Option(metavar="Q", autocompletion=complete_queue, help="The queue, otherwise default."),
     ] = None,
-    priority: Annotated[int | None, Option(help="Higher runs first; 0 if unset.")] = None,
+    priority: Annotated[
+        int | None, Option(metavar="N", help="Higher runs first; 0 if unset.")
+    ] = None,
     delay: Annotated[
         str | None, Option(metavar="D", help="Not before this has passed, such as 90s.")
     ] = None,
@@ -70,7 +72,8 @@ def enqueue(  # noqa: PLR0917, each is an option
         str | None, Option(metavar="D", help="End an attempt that runs longer, such as 5m.")
     ] = None,
     max_retries: Annotated[
-        int | None, Option("--max-retries", help="Retries after the first attempt.")
+        int | None,
+        Option("--max-retries", metavar="N", help="Retries after the first attempt."),
     ] = None,
     after: Annotated[
         list[str] | None,
@@ -121,7 +124,7 @@ def enqueue(  # noqa: PLR0917, each is an option
     ] = None,
     unique_key: Annotated[
         str | None,
-        Option("--unique-key", help="At most one unfinished job has this key."),
+        Option("--unique-key", metavar="KEY", help="At most one unfinished job has this key."),
     ] = None,
     if_absent: Annotated[
         bool,

@@ -29,7 +29,11 @@ def export(  # noqa: PLR0917, each is an option
     context: Context,
     file: Annotated[
         str | None,
-        Argument(metavar="FILE", show_default=False, help="A new file; else standard output."),
+        Argument(
+            metavar="FILE",
+            show_default=False,
+            help="A new file; otherwise, or with -, standard output.",
+        ),
     ] = None,
     state: Annotated[
         list[str] | None,
@@ -55,6 +59,7 @@ def export(  # noqa: PLR0917, each is an option
     is not in it. "queuectl import" reads it.
     """
     call = call_of(context, json=json)
+    file = None if file == "-" else file
     if file is None and call.json:
         raise UsageError("An export is lines of JSON already; leave out --json, or name a FILE.")
     which = JobFilter(

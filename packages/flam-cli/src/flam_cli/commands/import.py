@@ -17,7 +17,7 @@ from flam_cli.place import existing, made
 from flam_cli.render import human, machine
 from flam_cli.render.progress import share
 from flam_store import shapes
-from flam_store.errors import StoreError
+from flam_store.errors import SpecError
 from flam_store.finding import counted
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _opened(file: str) -> Iterator[BinaryIO]:
         source = open(file, "rb")  # noqa: SIM115 - its own trouble, and no other, is told of it
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise StoreError(file, f"cannot be read: {reason}.") from error
+        raise SpecError(f"{file}: {reason}", field="FILE") from error
     with source:
         yield source
 

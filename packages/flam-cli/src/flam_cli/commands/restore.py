@@ -12,7 +12,7 @@ from flam_cli.place import made
 from flam_cli.render import human, machine
 from flam_store import shapes
 from flam_store.copies import Restored
-from flam_store.errors import StoreError
+from flam_store.errors import SpecError
 from flam_store.finding import counted
 
 app = new_app()
@@ -48,7 +48,7 @@ def _check_there(file: str) -> None:
         os.stat(file)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise StoreError(file, f"cannot be read: {reason}.") from error
+        raise SpecError(f"{file}: {reason}", field="FILE") from error
 
 
 def _lines(file: str, answer: Restored) -> list[str]:

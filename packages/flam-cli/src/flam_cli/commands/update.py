@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flam_cli.declaring import Argument, Context, Option, examples, new_app
-from flam_cli.filling import duration, instant
+from flam_cli.filling import duration, instant, said_of_options
 from flam_cli.options import Json, call_of, pairs
 from flam_cli.place import made
 from flam_cli.several import print_states, try_each
@@ -26,7 +26,7 @@ app = new_app()
 def update(  # noqa: PLR0917, each is an option
     context: Context,
     ids: Annotated[list[str], Argument(metavar="ID...", help="The jobs.")],
-    priority: Annotated[int | None, Option(help="Higher runs first.")] = None,
+    priority: Annotated[int | None, Option(metavar="N", help="Higher runs first.")] = None,
     queue: Annotated[str | None, Option(metavar="Q", help="The queue.")] = None,
     delay: Annotated[
         str | None, Option(metavar="D", help="Due when this has passed; 0: now.")
@@ -39,7 +39,8 @@ def update(  # noqa: PLR0917, each is an option
         Option(metavar="D", help="End an attempt that runs longer; none: no limit."),
     ] = None,
     max_retries: Annotated[
-        int | None, Option("--max-retries", help="Retries after the first attempt.")
+        int | None,
+        Option("--max-retries", metavar="N", help="Retries after the first attempt."),
     ] = None,
     label: Annotated[
         list[str] | None, Option(metavar="K=V", help="Set a label; may be repeated.")
@@ -54,16 +55,17 @@ def update(  # noqa: PLR0917, each is an option
     What is not named stays as it is. Jobs that run or are finished are refused.
     """
     call = call_of(context, json=json)
-    change = JobChange(
-        priority=priority,
-        queue=queue,
-        delay=duration("delay", delay),
-        run_at=instant(at),
-        timeout=_timeout(timeout),
-        max_retries=max_retries,
-        labels=pairs("labels", label),
-        unlabel=tuple(unlabel or ()),
-    )
+    with said_of_options():
+        change = JobChange(
+            priority=priority,
+            queue=queue,
+            delay=duration("delay", delay),
+            run_at=instant(at),
+            timeout=_timeout(timeout),
+            max_retries=max_retries,
+            labels=pairs("labels", label),
+            unlabel=tuple(unlabel or ()),
+        )
     with made(call).store() as store:
         jobs, codes = try_each(store, ids, lambda id_: store.update(id_, change))
     raise typer.Exit(print_states(call, jobs, codes))

@@ -38,7 +38,7 @@ app = new_app(
 )
 def start(  # noqa: PLR0917, each is an option
     context: Context,
-    count: Annotated[int, Option(min=1, max=256, metavar="N", help="How many; 1 if unset.")] = 1,
+    count: Annotated[int, Option(min=1, max=256, metavar="N", help="How many.")] = 1,
     queue: Annotated[
         list[str] | None,
         Option(

@@ -1,0 +1,1 @@
+complete --command queuectl --no-files --arguments "(env _QUEUECTL_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) queuectl)" --condition "env _QUEUECTL_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) queuectl"

@@ -1,0 +1,1 @@
+"""How reference.py gets from the programs' own declarations to pages and completion files."""
