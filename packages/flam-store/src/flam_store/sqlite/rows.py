@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,9 +30,11 @@ END_OF_TIME = 253_402_300_799_999
 """The first millisecond of the year 1 and the last of the year 9999."""
 
 
-def packed(value: object) -> str:
-    """Compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+MOST_WIDTH = 4 << 20
+"""So many characters of text, and one row more, are in memory at once at most."""
+
+packed: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Compact JSON."""
 
 
 def packed_names(names: Collection[str] | None) -> str | None:
@@ -62,6 +64,17 @@ def job_row(spec: JobSpec, config: Config, *, seq: int, now: int, state: State) 
         spec.command,
         _options(spec, config),
     )
+
+
+def width(row: Row) -> int:
+    """How many characters the long texts of a row for ``insert_job`` have."""
+    command, options = row[15:17]
+    return len(command or "") + len(options or "")
+
+
+def identity(row: Row) -> tuple[str, str | None]:
+    """The id and the unique key in a row for ``insert_job``."""
+    return row[1], row[14]
 
 
 def _due(spec: JobSpec, now: int) -> int:
