@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import chain
 
-from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.rows import Row
 
 BLOCK = 100
@@ -22,28 +21,28 @@ Refusal = Callable[[int, sqlite3.IntegrityError], Exception]
 
 
 def insert(
-    db: sqlite3.Connection, name: str, rows: Sequence[Row], refused: Refusal | None = None
+    db: sqlite3.Connection, statement: str, rows: Sequence[Row], refused: Refusal | None = None
 ) -> None:
-    """Insert the rows, in their order, by the statement of this name, which is for one."""
+    """Insert the rows, in their order, by a statement that inserts one."""
     whole = len(rows) - len(rows) % BLOCK
     for first in range(0, whole, BLOCK):
         block = rows[first : first + BLOCK]
         try:
-            db.execute(_for_a_block(name), list(chain.from_iterable(block)))
+            db.execute(_for_a_block(statement), list(chain.from_iterable(block)))
         except sqlite3.IntegrityError:  # nothing of the block is there: one by one, to say which
-            _one_by_one(db, name, enumerate(block, first), refused)
-    _one_by_one(db, name, enumerate(rows[whole:], whole), refused)
+            _one_by_one(db, statement, enumerate(block, first), refused)
+    _one_by_one(db, statement, enumerate(rows[whole:], whole), refused)
 
 
 def _one_by_one(
     db: sqlite3.Connection,
-    name: str,
+    statement: str,
     numbered: Iterable[tuple[int, Row]],
     refused: Refusal | None,
 ) -> None:
     for place, row in numbered:
         try:
-            db.execute(SQL[name], row)
+            db.execute(statement, row)
         except sqlite3.IntegrityError as error:
             if refused is None:
                 raise
@@ -51,7 +50,7 @@ def _one_by_one(
 
 
 @cache
-def _for_a_block(name: str) -> str:
+def _for_a_block(statement: str) -> str:
     """The statement with its row of parameters a hundred times over."""
-    head, values, row = SQL[name].rstrip(";").partition("VALUES ")
+    head, values, row = statement.rstrip(";").partition("VALUES ")
     return head + values + ", ".join([row] * BLOCK)

@@ -77,9 +77,9 @@ class _Storing:
 
     def flush(self) -> None:
         """Store what was added. IdTaken; KeyTaken."""
-        blocks.insert(self._db, "insert_job", self._rows, self._conflict)
-        blocks.insert(self._db, "insert_label", self._labels)
-        blocks.insert(self._db, "insert_dependency", self._dependencies)
+        blocks.insert(self._db, SQL["insert_job"], self._rows, self._conflict)
+        blocks.insert(self._db, SQL["insert_label"], self._labels)
+        blocks.insert(self._db, SQL["insert_dependency"], self._dependencies)
         for each in (self._rows, self._labels, self._dependencies, self._seqs, self._keys):
             each.clear()
         self._width = 0
@@ -114,7 +114,8 @@ class _Storing:
         if not found:
             self.flush()  # what is wrong with a job before this one comes first
             raise SpecError(f"no job has the id {parent_id!r}", field="after")
-        return found[0]
+        ((parent, state),) = found
+        return parent, state
 
     def _conflict(
         self, place: int, error: sqlite3.IntegrityError
