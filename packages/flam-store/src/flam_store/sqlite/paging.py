@@ -7,14 +7,14 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from heapq import merge
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
 
 import attrs
 
 from flam_store.clock import millis, span
-from flam_store.job import JobFilter, Order, Page
+from flam_store.job import Job, JobFilter, Order, Page
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.reading import seq_of
@@ -24,6 +24,9 @@ from flam_store.state import State
 _LAST = 2**63 - 1
 _LONGEST_LOOK = 5_000
 """How many numbers are taken from an index at once, and looked at, at most."""
+
+_FEWEST, _MOST = 10, 500
+"""How many rows are read at once, at first and at most."""
 
 _COUNTED_LABELS = 10_000
 """So far a label's jobs are counted, to find out which index has fewest to look at."""
@@ -58,17 +61,40 @@ _Source = tuple[str, _Bound]
 def page(
     db: sqlite3.Connection, which: JobFilter, order: Order, *, limit: int, after: str | None
 ) -> Page:
-    """One more row than asked for is read, to know whether there are more. ``limit`` 0: all."""
+    """One more row than is shown is read, to know whether there are more. ``limit`` 0: all.
+
+    Under a limit the page is over, too, when its jobs have grown wide.
+    """
+    look, seqs = _begun(db, which, order, limit=limit, after=after)
+    jobs: list[Job] = []
+    width = 0
+    for row in look.matching(seqs):
+        if limit and (len(jobs) == limit or width > rows.MOST_WIDTH):
+            return Page(jobs=tuple(jobs), more=True)
+        jobs.append(rows.job_as_far_as_readable(row))
+        width += _width(row)
+    return Page(jobs=tuple(jobs), more=False)
+
+
+def page_of_numbers(
+    db: sqlite3.Connection, which: JobFilter, order: Order, *, limit: int, after: str | None
+) -> tuple[list[int], bool]:
+    """The numbers of the jobs of a page, whose texts are not read; whether there are more."""
+    look, seqs = _begun(db, which, order, limit=limit, after=after)
+    found = list(islice(look.matching_numbers(seqs), limit + 1))
+    return found[:limit], len(found) > limit
+
+
+def _begun(
+    db: sqlite3.Connection, which: JobFilter, order: Order, *, limit: int, after: str | None
+) -> tuple[_Look, Iterator[int]]:
+    """A walk, and the numbers along it."""
     reach = _reach(db, which, order, after)
-    enough = limit + 1 if limit else None
-    look = _Look(db, which, order, at_first=min(enough or _LONGEST_LOOK, _LONGEST_LOOK))
-    walks = [look.walked(kind, {**reach, **bound}) for kind, bound in _sources(db, which)]
-    seqs = merge(*walks, reverse=order is Order.NEWEST)
-    found = list(islice(look.matching(seqs), enough))
-    shown = found[:limit] if limit else found
-    return Page(
-        jobs=tuple(rows.job_as_far_as_readable(row) for row in shown), more=len(found) > len(shown)
+    look = _Look(
+        db, which, order, at_first=min(limit + 1, _LONGEST_LOOK) if limit else _LONGEST_LOOK
     )
+    walks = [look.walked(kind, {**reach, **bound}) for kind, bound in _sources(db, which)]
+    return look, merge(*walks, reverse=order is Order.NEWEST)
 
 
 def numbers(db: sqlite3.Connection, which: JobFilter, *, after: int, limit: int) -> list[int]:
@@ -79,10 +105,21 @@ def numbers(db: sqlite3.Connection, which: JobFilter, *, after: int, limit: int)
     return list(islice(merge(*walks), limit))
 
 
-def matching(db: sqlite3.Connection, which: JobFilter, seqs: list[int]) -> list[rows.Row]:
-    """The rows of those of these jobs that the filter lets through, the oldest first."""
+def matching(
+    db: sqlite3.Connection, which: JobFilter, seqs: list[int]
+) -> Iterator[tuple[rows.Row, int]]:
+    """The rows of those of these jobs that the filter lets through, the oldest first.
+
+    With how wide each is: few wide ones are in memory at once.
+    """
     look = _Look(db, which, Order.OLDEST, at_first=len(seqs))
-    return list(look.matching(iter(seqs)))
+    for row in look.matching(iter(seqs)):
+        yield row, _width(row)
+
+
+def _width(row: rows.Row) -> int:
+    command, options = row[5:7]
+    return len(command or "") + len(options or "")
 
 
 def _reach(
@@ -197,19 +234,48 @@ class _Look:
         SQLite knows the letter case of ASCII only, and no arguments: the rest is seen here.
         """
         piece = self.which.command.lower() if self.which.command else None
-        asked = self._asked(piece)
-        for size in self._sizes():
-            some = rows.packed(list(islice(seqs, size)))
-            if some == "[]":
-                return
-            found = self.db.execute(SQL["jobs_matching"], {**asked, "seqs": some}).fetchall()
+        for some in self._portions(self._matching(seqs)):
+            found = self.db.execute(SQL["jobs_of"], {"seqs": rows.packed(some)}).fetchall()
             found.sort(key=itemgetter(0), reverse=self.order is Order.NEWEST)
             for row in found:
                 if piece is None or piece in rows.command_line(*row[5:7]).lower():
                     yield row
 
-    def _asked(self, piece: str | None) -> _Bound:
+    def matching_numbers(self, seqs: Iterator[int]) -> Iterator[int]:
+        """The numbers of these rows; their texts are only read where the filter asks for it."""
+        if self.which.command:
+            return (row[0] for row in self.matching(seqs))
+        return chain.from_iterable(self._matching(seqs))
+
+    def _matching(self, seqs: Iterator[int]) -> Iterator[list[int]]:
+        """Of a stretch after the other those that match, as far as SQLite can tell."""
+        asked = self._asked()
+        for size in self._sizes():
+            some = rows.packed(list(islice(seqs, size)))
+            if some == "[]":
+                return
+            found = self.db.execute(SQL["jobs_matching"], {**asked, "seqs": some}).fetchall()
+            yield sorted((seq for (seq,) in found), reverse=self.order is Order.NEWEST)
+
+    def _portions(self, stretches: Iterator[list[int]]) -> Iterator[list[int]]:
+        """The numbers, so many at a time that their rows are little in memory.
+
+        To tell how wide a row is takes as long as reading it: few are asked for, until all of
+        them turn out to be narrow.
+        """
+        size = _FEWEST
+        for stretch in stretches:
+            seqs = iter(stretch)
+            while some := list(islice(seqs, size)):
+                asked = {"seqs": rows.packed(some)}
+                widths = dict(self.db.execute(SQL["widths_of"], asked).fetchall())
+                narrow = sum(widths.values()) <= rows.MOST_WIDTH
+                size = min(size * 10, _MOST) if narrow else _FEWEST
+                yield from [some] if narrow else _cut(some, widths)
+
+    def _asked(self) -> _Bound:
         which = self.which
+        piece = which.command.lower() if which.command else None
         states = [state.value for state in which.states]
         return {
             "states": rows.packed(states) if states else None,
@@ -225,3 +291,15 @@ class _Look:
         while True:
             yield size
             size = min(size * 4, _LONGEST_LOOK)
+
+
+def _cut(seqs: list[int], widths: Mapping[int, int]) -> Iterator[list[int]]:
+    some: list[int] = []
+    width = 0
+    for seq in seqs:
+        some.append(seq)
+        width += widths[seq]
+        if width > rows.MOST_WIDTH:
+            yield some
+            some, width = [], 0
+    yield some
