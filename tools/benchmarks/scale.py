@@ -11,6 +11,7 @@ from functools import partial
 
 from benchmarks.figures import Line, paired
 from benchmarks.history import READY, past, top_up
+from benchmarks.plot import figure
 from benchmarks.processes import timed
 from benchmarks.setting import Setting, made_home, program, queue_of, rotated
 from benchmarks.turns import Turns
@@ -18,6 +19,7 @@ from flam_store import JobFilter, JobSpec, State, Store
 from flam_store.home import Home
 
 PART, QUEUES = "scale: many rows", "scale: many ready queues"
+GROWTH = "growth"
 FEW = 1_000
 VERBS = (
     "claim",
@@ -28,7 +30,7 @@ VERBS = (
     "purge of 50",
     "purge of nothing",
 )
-GROWTH = VERBS[:4]
+SHOWN = (*VERBS[:4], "purge of 50")
 """What the figure shows."""
 
 _REPEATS = 20
@@ -56,24 +58,47 @@ def _line(what: str, few: Sequence[float], many: Sequence[float]) -> Line:
     )
 
 
-def growth(setting: Setting) -> tuple[list[int], dict[str, list[float]]]:
-    """Numbers of rows, and the median seconds of each verb of ``GROWTH`` at each of them."""
+Seconds = dict[str, dict[int, list[float]]]
+"""Of each verb, at each number of rows, a value a round."""
+
+
+def growth(setting: Setting) -> Seconds:
+    """Seconds of each verb at a thousand rows, ten thousand and so on, up to those asked for.
+
+    All queues are open at once and take turns, so that a noisy moment is one of them all.
+    """
     most = setting.sizes.rows
     sizes = [size for power in range(3, 9) if (size := 10**power) < most] + [most]
-    medians: dict[str, list[float]] = {verb: [] for verb in GROWTH}
-    for size in sizes:
-        with past(setting, size) as home:
-            seconds = _in_turns(setting, {size: home})
-        for verb in GROWTH:
-            medians[verb].append(statistics.median(seconds[verb][size]))
-    return sizes, medians
+    with ExitStack() as stack:
+        homes = {size: stack.enter_context(past(setting, size)) for size in sizes}
+        setting.say(GROWTH)
+        return _in_turns(setting, homes)
 
 
-def _in_turns(setting: Setting, homes: dict[int, Home]) -> dict[str, dict[int, list[float]]]:
-    """Seconds of each verb, for each queue, a value a round."""
-    seconds: dict[str, dict[int, list[float]]] = {
-        verb: {rows: [] for rows in homes} for verb in VERBS
-    }
+def growth_lines(seconds: Seconds) -> Iterator[Line]:
+    """A line for each verb and number of rows."""
+    for verb, values in seconds.items():
+        few, *more = values
+        for rows in more:
+            yield paired(
+                values[rows],
+                values[few],
+                part=GROWTH,
+                what=f"{verb}, {rows:,} rows",
+                unit="s",
+                against_what=f"{few:,} rows",
+            )
+
+
+def growth_figure(seconds: Seconds) -> str:
+    """The medians of the verbs of ``SHOWN`` as SVG."""
+    rows = list(seconds[VERBS[0]])
+    medians = {verb: [statistics.median(each) for each in seconds[verb].values()] for verb in SHOWN}
+    return figure("Time of one call, median", rows, medians)
+
+
+def _in_turns(setting: Setting, homes: dict[int, Home]) -> Seconds:
+    seconds: Seconds = {verb: {rows: [] for rows in homes} for verb in VERBS}
     with ExitStack() as stack:
         verbs = {rows: stack.enter_context(_verbs(home)) for rows, home in homes.items()}
         for number in range(setting.sizes.rounds):
