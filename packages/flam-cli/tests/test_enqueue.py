@@ -14,6 +14,7 @@ from conftest import Run
 from flam_store import open_store
 from flam_store.home import Home
 from flam_store.spec import MAX_SPEC_BYTES
+from flam_store.state import State
 
 JOB_KEYS = {
     "id", "command", "state", "queue", "priority", "attempts", "max_retries", "created_at",
@@ -313,4 +314,4 @@ def test_memory_stays_bounded_however_wide_the_jobs(
     bounded("purge", "--state", "cancelled")
     bounded("import", "-", stdin=exported)
     with open_store(f"sqlite:///{home.path / 'queue.db'}") as store:
-        assert store.overview().counts["pending"] == jobs
+        assert store.overview().counts[State.PENDING] == jobs

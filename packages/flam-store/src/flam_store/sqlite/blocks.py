@@ -1,8 +1,8 @@
 """Inserting many rows with few statements.
 
 A statement that fires a trigger keeps a journal of its own, a copy of every page that it changes,
-in case it fails. For one row of ``jobs`` that takes twice as long as the row itself; so a block
-of rows is one statement.
+in case it fails. In a transaction of many statements that journal soon is a file, and for a row of
+``jobs`` writing it takes twice as long as the row itself; so a block of rows is one statement.
 """
 
 from __future__ import annotations
