@@ -328,7 +328,8 @@ class Store(StoreReader, Protocol):
         does not look again at those that stay before it. Jobs that are not finished are never
         deleted, whatever the filter says, and no dead or cancelled one while a blocked job
         needs its success: retry it, or cancel that one. It goes by states, queue and labels;
-        SpecError for a filter with more.
+        SpecError for a filter with more. ``older_than`` relies on the clock as ``since`` does:
+        where it was set back by more than five minutes, old jobs may be left; with none, all go.
         """
 
     def expire(

@@ -21,7 +21,7 @@ from flam_store.sqlite.reading import seq_of
 from flam_store.sqlite.schema import found_schema
 from flam_store.state import State
 
-_LAST = 2**63 - 1
+LAST = 2**63 - 1
 _LONGEST_LOOK = 5_000
 """How many numbers are taken from an index at once, and looked at, at most."""
 
@@ -97,10 +97,12 @@ def _begun(
     return look, merge(*walks, reverse=order is Order.NEWEST)
 
 
-def numbers(db: sqlite3.Connection, which: JobFilter, *, after: int, limit: int) -> list[int]:
+def numbers(
+    db: sqlite3.Connection, which: JobFilter, *, after: int, limit: int, last: int = LAST
+) -> list[int]:
     """The next numbers, the oldest first, of the index that has fewest besides all that match."""
     look = _Look(db, which, Order.OLDEST, at_first=limit)
-    reach = {"low": after + 1, "high": _LAST}
+    reach = {"low": after + 1, "high": last}
     walks = [look.walked(kind, {**reach, **bound}) for kind, bound in _sources(db, which)]
     return list(islice(merge(*walks), limit))
 
@@ -128,11 +130,11 @@ def _reach(
     """The lowest and the highest number that can belong to the page."""
     low = 1 if which.since is None else _first_since(db, millis(which.since) - _CLOCK_SLACK)
     if after is None:
-        return {"low": low, "high": _LAST}
+        return {"low": low, "high": LAST}
     seq = seq_of(db, after)
     if order is Order.NEWEST:
         return {"low": low, "high": seq - 1}
-    return {"low": max(low, seq + 1), "high": _LAST}
+    return {"low": max(low, seq + 1), "high": LAST}
 
 
 def _first_since(db: sqlite3.Connection, at: int) -> int:
@@ -143,6 +145,18 @@ def _first_since(db: sqlite3.Connection, at: int) -> int:
     halves pass over them, and an import with one of that time is looked through as a whole.
     """
     imports = _imports(db)
+    low = _first_stored_since(db, at, imports)
+    return int(min([low, *(first for first, _, latest_at in imports if latest_at >= at)]))
+
+
+def last_until(db: sqlite3.Connection, at: int) -> int:
+    """A number after which every job was stored later than that, found as ``_first_since`` is."""
+    imports = _imports(db)
+    low = _first_stored_since(db, at + _CLOCK_SLACK + 1, imports)
+    return int(max([low - 1, *(last for _, last, _ in imports)]))
+
+
+def _first_stored_since(db: sqlite3.Connection, at: int, imports: list[rows.Row]) -> int:
     low = 1
     ((high,),) = db.execute(SQL["next_seq"]).fetchall()
     while low < high:
@@ -152,7 +166,7 @@ def _first_since(db: sqlite3.Connection, at: int) -> int:
             high = middle
         else:
             low = found[0] + 1
-    return int(min([low, *(first for first, _, latest_at in imports if latest_at >= at)]))
+    return int(low)
 
 
 def _first_stored_here(
