@@ -68,9 +68,10 @@ class _Storing:
         self._seqs[spec.id] = seq
         if spec.unique_key is not None:
             self._keys[spec.unique_key] = spec.id
-        if spec.labels:
-            self._labels += [(seq, key, value) for key, value in spec.labels.items()]
-        self._width += rows.width(row)
+        for key, value in spec.labels.items():
+            self._labels.append((seq, key, value))
+            self._width += len(key) + len(value)
+        self._width += rows.width(row) + sum(map(len, spec.after))
         self.seq = seq + 1
         if len(self._rows) == blocks.BLOCK or self._width > rows.MOST_WIDTH:
             self.flush()

@@ -185,7 +185,10 @@ def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
     for record in records:
         chunk.append(record)
         spec = record.spec
-        texts = (spec.command, spec.stdin, *(spec.args or ()), *spec.env.values())
+        texts = (
+            *(spec.command, spec.stdin, *(spec.args or ()), *spec.after),
+            *(*spec.env.values(), *spec.labels.values(), *(each.error for each in record.history)),
+        )
         width += sum(len(text or "") for text in texts)
         if len(chunk) == _CHUNK or width > rows.MOST_WIDTH:
             yield chunk

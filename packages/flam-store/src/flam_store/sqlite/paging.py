@@ -21,6 +21,7 @@ from flam_store.sqlite.reading import seq_of
 from flam_store.sqlite.schema import found_schema
 from flam_store.state import State
 
+_EVERY = JobFilter()
 LAST = 2**63 - 1
 _LONGEST_LOOK = 5_000
 """How many numbers are taken from an index at once, and looked at, at most."""
@@ -68,11 +69,11 @@ def page(
     look, seqs = _begun(db, which, order, limit=limit, after=after)
     jobs: list[Job] = []
     width = 0
-    for row in look.matching(seqs):
+    for row, row_width in look.matching(seqs):
         if limit and (len(jobs) == limit or width > rows.MOST_WIDTH):
             return Page(jobs=tuple(jobs), more=True)
         jobs.append(rows.job_as_far_as_readable(row))
-        width += _width(row)
+        width += row_width
     return Page(jobs=tuple(jobs), more=False)
 
 
@@ -114,14 +115,11 @@ def matching(
 
     With how wide each is: few wide ones are in memory at once.
     """
-    look = _Look(db, which, Order.OLDEST, at_first=len(seqs))
-    for row in look.matching(iter(seqs)):
-        yield row, _width(row)
+    return _Look(db, which, Order.OLDEST, at_first=len(seqs)).matching(iter(seqs))
 
 
 def _width(row: rows.Row) -> int:
-    command, options = row[5:7]
-    return len(command or "") + len(options or "")
+    return len(row[5] or "") + len(row[6] or "") + len(row[20]) + len(row[21])
 
 
 def _reach(
@@ -242,50 +240,57 @@ class _Look:
             else:
                 reach["low"] = seqs[-1] + 1
 
-    def matching(self, seqs: Iterator[int]) -> Iterator[rows.Row]:
-        """The rows of these jobs that the filter lets through, in the order.
+    def matching(self, seqs: Iterator[int]) -> Iterator[tuple[rows.Row, int]]:
+        """The rows of these jobs that the filter lets through, in the order, and their widths.
 
         SQLite knows the letter case of ASCII only, and no arguments: the rest is seen here.
         """
         piece = self.which.command.lower() if self.which.command else None
-        for some in self._portions(self._matching(seqs)):
+        size = _FEWEST
+        for stretch in self._matching(seqs):
+            rest = iter(stretch)
+            while some := list(islice(rest, size)):
+                sum_of_widths = 0
+                for row in self._rows(some):
+                    width = _width(row)
+                    sum_of_widths += width
+                    if piece is None or piece in rows.command_line(*row[5:7]).lower():
+                        yield row, width
+                narrow = sum_of_widths <= rows.MOST_WIDTH
+                size = min(size * 10, _MOST) if narrow else _FEWEST
+
+    def _rows(self, seqs: list[int]) -> Iterator[rows.Row]:
+        """The rows of these jobs, so many at a time that they are little in memory.
+
+        To tell how wide a row is takes as long as reading it: ``seqs`` are few, until all of
+        them turn out to be narrow.
+        """
+        asked = {"seqs": rows.packed(seqs)}
+        widths = dict(self.db.execute(SQL["widths_of"], asked).fetchall())
+        for some in _cut(seqs, widths):
             found = self.db.execute(SQL["jobs_of"], {"seqs": rows.packed(some)}).fetchall()
             found.sort(key=itemgetter(0), reverse=self.order is Order.NEWEST)
-            for row in found:
-                if piece is None or piece in rows.command_line(*row[5:7]).lower():
-                    yield row
+            yield from found
 
     def matching_numbers(self, seqs: Iterator[int]) -> Iterator[int]:
         """The numbers of these rows; their texts are only read where the filter asks for it."""
         if self.which.command:
-            return (row[0] for row in self.matching(seqs))
+            return (row[0] for row, _ in self.matching(seqs))
         return chain.from_iterable(self._matching(seqs))
 
     def _matching(self, seqs: Iterator[int]) -> Iterator[list[int]]:
         """Of a stretch after the other those that match, as far as SQLite can tell."""
         asked = self._asked()
         for size in self._sizes():
-            some = rows.packed(list(islice(seqs, size)))
-            if some == "[]":
+            some = list(islice(seqs, size))
+            if not some:
                 return
-            found = self.db.execute(SQL["jobs_matching"], {**asked, "seqs": some}).fetchall()
+            if self.which == _EVERY:
+                yield some
+                continue
+            bound = {**asked, "seqs": rows.packed(some)}
+            found = self.db.execute(SQL["jobs_matching"], bound).fetchall()
             yield sorted((seq for (seq,) in found), reverse=self.order is Order.NEWEST)
-
-    def _portions(self, stretches: Iterator[list[int]]) -> Iterator[list[int]]:
-        """The numbers, so many at a time that their rows are little in memory.
-
-        To tell how wide a row is takes as long as reading it: few are asked for, until all of
-        them turn out to be narrow.
-        """
-        size = _FEWEST
-        for stretch in stretches:
-            seqs = iter(stretch)
-            while some := list(islice(seqs, size)):
-                asked = {"seqs": rows.packed(some)}
-                widths = dict(self.db.execute(SQL["widths_of"], asked).fetchall())
-                narrow = sum(widths.values()) <= rows.MOST_WIDTH
-                size = min(size * 10, _MOST) if narrow else _FEWEST
-                yield from [some] if narrow else _cut(some, widths)
 
     def _asked(self) -> _Bound:
         which = self.which
@@ -312,8 +317,9 @@ def _cut(seqs: list[int], widths: Mapping[int, int]) -> Iterator[list[int]]:
     width = 0
     for seq in seqs:
         some.append(seq)
-        width += widths[seq]
+        width += widths.get(seq, 0)
         if width > rows.MOST_WIDTH:
             yield some
             some, width = [], 0
-    yield some
+    if some:
+        yield some
