@@ -521,3 +521,11 @@ def test_judged_by_what_it_gives_a_spec_is_what_it_is_when_judged_as_a_whole(
     assert outcome(lambda: template.spec(template.values(value))) == outcome(
         lambda: _filled(_judged(value, kind), value, defaults)
     )
+
+
+def test_exit_codes_of_a_default_and_of_the_spec_are_judged_together() -> None:
+    text = '{"command": "true", "no_retry_on": [0]}'
+    spec = parse_spec(text, success_codes=(3,))
+    assert (spec.success_codes, spec.no_retry_on) == ((3,), (0,))
+    with pytest.raises(SpecError, match="names 0, which is a success"):
+        parse_spec(text)
