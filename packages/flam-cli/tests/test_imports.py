@@ -29,7 +29,7 @@ OWN = {
     "flam_store.errors", "flam_store.exits", "flam_store.faults", "flam_store.home",
     "flam_store.job", "flam_store.names", "flam_store.opening",
     "flam_store.rules", "flam_store.shapes", "flam_store.state", "flam_store.text",
-    "flam_store.sqlite", "flam_store.sqlite.bells", "flam_store.sqlite.connection",
+    "flam_store.sqlite", "flam_store.sqlite.bells", "flam_store.sqlite.blocks", "flam_store.sqlite.connection",
     "flam_store.sqlite.engine", "flam_store.sqlite.enqueueing", "flam_store.sqlite.gate",
     "flam_store.sqlite.place", "flam_store.sqlite.queries", "flam_store.sqlite.reading",
     "flam_store.sqlite.rows", "flam_store.sqlite.schema", "flam_store.sqlite.session",
