@@ -22,7 +22,6 @@ from benchmarks import (
     drain,
     enqueueing,
     machine,
-    plot,
     pool,
     scale,
     start,
@@ -86,13 +85,14 @@ def _run(given: argparse.Namespace, setting: Setting) -> int:
     try:
         for name in given.parts or PARTS:
             lines.extend(_lines(name, setting))
+        if given.plot:
+            seconds = scale.growth(setting)
+            lines.extend(scale.growth_lines(seconds))
+            given.plot.write_text(scale.growth_figure(seconds))
     except KeyboardInterrupt:
         _print(given, facts, lines)  # what there is took its time
         raise
     _print(given, facts, lines)
-    if given.plot:
-        rows, medians = scale.growth(setting)
-        given.plot.write_text(plot.figure("Time of one call, median", rows, medians))
     if given.profile:
         print(start.profile(setting), file=sys.stderr if given.json else sys.stdout)
     return int(any(isinstance(line, Note) and line.what == _FAILED for line in lines))

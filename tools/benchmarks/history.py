@@ -16,6 +16,9 @@ from flam_store.home import Home
 READY = 1_000
 """Jobs that may be claimed, in every queue however long its past."""
 
+_FEW = 10_000
+"""So many are built in a moment."""
+
 _CHUNK = 200_000
 _SPACING_MS = 20
 """Time between two jobs of the past."""
@@ -44,9 +47,9 @@ FROM n
 def past(setting: Setting, rows: int) -> Iterator[Home]:
     """A data directory with that many finished jobs, one in ten dead, and ``READY`` to claim.
 
-    One that was kept is taken as it is; jobs that its measurements deleted are few.
+    A large one that was kept is taken as it is; jobs that its measurements deleted are few.
     """
-    if setting.keep is not None:
+    if setting.keep is not None and rows > _FEW:
         setting.keep.mkdir(parents=True, exist_ok=True)
         path = setting.keep / f"rows-{rows}"
         if not path.exists():

@@ -11,6 +11,7 @@ from functools import partial
 
 from benchmarks.figures import Line, paired
 from benchmarks.history import READY, past, top_up
+from benchmarks.plot import figure
 from benchmarks.processes import timed
 from benchmarks.setting import Setting, made_home, program, queue_of, rotated
 from benchmarks.turns import Turns
@@ -18,6 +19,7 @@ from flam_store import JobFilter, JobSpec, State, Store
 from flam_store.home import Home
 
 PART, QUEUES = "scale: many rows", "scale: many ready queues"
+GROWTH = "growth: CPU time"
 FEW = 1_000
 VERBS = (
     "claim",
@@ -28,8 +30,12 @@ VERBS = (
     "purge of 50",
     "purge of nothing",
 )
-GROWTH = VERBS[:4]
+SHOWN = (*VERBS[:4], "purge of 50")
 """What the figure shows."""
+
+Clock = Callable[[], float]
+Seconds = dict[str, dict[int, list[float]]]
+"""Of each verb, at each number of rows, a value a round."""
 
 _REPEATS = 20
 """Calls of a verb whose median is one value."""
@@ -56,30 +62,52 @@ def _line(what: str, few: Sequence[float], many: Sequence[float]) -> Line:
     )
 
 
-def growth(setting: Setting) -> tuple[list[int], dict[str, list[float]]]:
-    """Numbers of rows, and the median seconds of each verb of ``GROWTH`` at each of them."""
+def growth(setting: Setting) -> Seconds:
+    """CPU seconds of each verb at a thousand rows, ten thousand and so on, up to those asked for.
+
+    All queues are open at once and take turns, so that a noisy moment is one of them all. How
+    long a commit waits for the disk does not hang on the rows, and would hide what does.
+    """
     most = setting.sizes.rows
     sizes = [size for power in range(3, 9) if (size := 10**power) < most] + [most]
-    medians: dict[str, list[float]] = {verb: [] for verb in GROWTH}
-    for size in sizes:
-        with past(setting, size) as home:
-            seconds = _in_turns(setting, {size: home})
-        for verb in GROWTH:
-            medians[verb].append(statistics.median(seconds[verb][size]))
-    return sizes, medians
+    with ExitStack() as stack:
+        homes = {size: stack.enter_context(past(setting, size)) for size in sizes}
+        setting.say(GROWTH)
+        return _in_turns(setting, homes, time.process_time)
 
 
-def _in_turns(setting: Setting, homes: dict[int, Home]) -> dict[str, dict[int, list[float]]]:
-    """Seconds of each verb, for each queue, a value a round."""
-    seconds: dict[str, dict[int, list[float]]] = {
-        verb: {rows: [] for rows in homes} for verb in VERBS
-    }
+def growth_lines(seconds: Seconds) -> Iterator[Line]:
+    """A line for each verb and number of rows."""
+    for verb, values in seconds.items():
+        few, *more = values
+        for rows in more:
+            yield paired(
+                values[rows],
+                values[few],
+                part=GROWTH,
+                what=f"{verb}, {rows:,} rows",
+                unit="s",
+                against_what=f"{few:,} rows",
+            )
+
+
+def growth_figure(seconds: Seconds) -> str:
+    """The medians of the verbs of ``SHOWN`` as SVG."""
+    rows = list(seconds[VERBS[0]])
+    medians = {verb: [statistics.median(each) for each in seconds[verb].values()] for verb in SHOWN}
+    return figure("CPU time of one call, median", rows, medians)
+
+
+def _in_turns(
+    setting: Setting, homes: dict[int, Home], clock: Clock = time.perf_counter
+) -> Seconds:
+    seconds: Seconds = {verb: {rows: [] for rows in homes} for verb in VERBS}
     with ExitStack() as stack:
         verbs = {rows: stack.enter_context(_verbs(home)) for rows, home in homes.items()}
         for number in range(setting.sizes.rounds):
             for verb in VERBS:
                 for rows in rotated(list(homes), number):
-                    seconds[verb][rows].append(_median(verbs[rows][verb], _repeats(verb)))
+                    seconds[verb][rows].append(_median(verbs[rows][verb], _repeats(verb), clock))
     return seconds
 
 
@@ -109,12 +137,12 @@ def _purge(store: Store, older_than: timedelta) -> None:
     store.purge(JobFilter(states=(State.COMPLETED,)), older_than=older_than, limit=_SLICE)
 
 
-def _median(call: Callable[[], object], repeats: int) -> float:
+def _median(call: Callable[[], object], repeats: int, clock: Clock = time.perf_counter) -> float:
     values = []
     for _ in range(repeats):
-        started = time.perf_counter()
+        started = clock()
         call()
-        values.append(time.perf_counter() - started)
+        values.append(clock() - started)
     return statistics.median(values)
 
 

@@ -14,6 +14,7 @@ from conftest import Run
 from flam_store import open_store
 from flam_store.home import Home
 from flam_store.spec import MAX_SPEC_BYTES
+from flam_store.state import State
 
 JOB_KEYS = {
     "id", "command", "state", "queue", "priority", "attempts", "max_retries", "created_at",
@@ -283,3 +284,34 @@ def test_what_a_spec_says_of_its_end_stands_and_options_fill_in_the_rest(queuect
     queuectl("enqueue", spec, "--success-codes", "0", "--on-dead", "other", "--on-failure", "other")
     job = show(queuectl, "a")
     assert (job["success_codes"], job["on_dead"], job["on_failure"]) == ([7], "own", "other")
+
+
+def test_memory_stays_bounded_however_wide_the_jobs(
+    process: Callable[..., Any], home: Home
+) -> None:
+    wide, jobs = "x" * 1_000_000, 150
+    lines = "".join(
+        f'{{"command": "true", "id": "j{n}", "stdin": "{wide}"}}\n' for n in range(jobs)
+    )
+    limit = 100 << 20
+
+    def bounded(*words: str, stdin: bytes = b"") -> bytes:
+        done = process(
+            *words,
+            stdin=stdin,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        return bytes(done.stdout)
+
+    for words in (["enqueue", "--file", "-"], ["enqueue", "--if-absent", "--file", "-"]):
+        assert bounded(*words, stdin=lines.encode()).count(b"\n") == jobs
+    exported = bounded("export")
+    assert exported.count(b"\n") == jobs + 2
+    bounded("list", "--limit", "0")
+    for verb in ("cancel", "retry", "cancel"):
+        bounded(verb, "--all", "--yes")
+    bounded("purge", "--state", "cancelled")
+    bounded("import", "-", stdin=exported)
+    with open_store(f"sqlite:///{home.path / 'queue.db'}") as store:
+        assert store.overview().counts[State.PENDING] == jobs

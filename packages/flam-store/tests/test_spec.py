@@ -11,7 +11,16 @@ from hypothesis import assume, given, settings
 
 from flam_store import JobSpec
 from flam_store.errors import SpecError
-from flam_store.spec import FIELDS, MAX_SPEC_BYTES, parse_spec, parse_specs
+from flam_store.hooks import HookSpec
+from flam_store.spec import (
+    FIELDS,
+    MAX_SPEC_BYTES,
+    Template,
+    _filled,
+    _judged,
+    parse_spec,
+    parse_specs,
+)
 
 quietly = settings(database=None, deadline=None)
 
@@ -458,3 +467,65 @@ def test_a_spec_that_is_written_and_read_is_the_same(fields: dict[str, Any]) -> 
     spec = JobSpec(**fields)
     assert parse_spec(dump(spec)) == spec
     assert dump(parse_spec(dump(spec))) == dump(spec)
+
+
+_ODD: list[Any] = [None, True, 0, 1, 3, 2.5, -1, "", "x", "90s", "true", [], ["a"], [3], {}]
+_VALUES: dict[str, list[Any]] = {
+    "command": ["true", " ", "a\0b"],
+    "args": [["ls", "-l"], [""]],
+    "id": ["j", "k", "no/name"],
+    "queue": ["mail"],
+    "run_at": ["2026-01-31T12:00:00Z", "2026-01-31T12:00:00"],
+    "delay": [5, "1h30m", "1x"],
+    "timeout": [0, 0.5, "5m"],
+    "cwd": ["/tmp", "sub"],
+    "env": [{"A": "b"}, {"FLAM_HOOK": "x"}, {"A=": "b"}, {"A": 1}],
+    "after": [["j"], ["a", "a"], ["a", "b"]],
+    "after_policy": ["any"],
+    "labels": [{"a": "b"}, {"a": None}],
+    "success_codes": [[0, 3], [256]],
+    "no_retry_on": [[0], [1, 2]],
+    "comand": ["true"],
+}
+_OBJECTS = st.dictionaries(st.sampled_from([*FIELDS, "comand"]), st.nothing()) | st.sets(
+    st.sampled_from([*FIELDS, "command", "comand"]), max_size=5
+).flatmap(
+    lambda names: st.fixed_dictionaries(
+        {name: st.sampled_from([*_VALUES.get(name, []), *_ODD]) for name in names}
+    )
+)
+_DEFAULTS: list[dict[str, Any]] = [
+    {},
+    {"cwd": "/", "queue": "q", "id": "j"},
+    {"delay": timedelta(1), "labels": {"x": "y"}, "no_retry_on": (3,)},
+    {"after": ("k",), "command": "true", "run_at": datetime(2026, 1, 1, tzinfo=UTC)},
+    {"args": ("true",), "success_codes": (0, 2)},
+]
+
+
+def outcome(call: Any) -> Any:
+    try:
+        return call()
+    except SpecError as error:
+        return str(error)
+
+
+@given(
+    value=_OBJECTS, defaults=st.sampled_from(_DEFAULTS), kind=st.sampled_from([JobSpec, HookSpec])
+)
+@settings(quietly, max_examples=1_500)
+def test_judged_by_what_it_gives_a_spec_is_what_it_is_when_judged_as_a_whole(
+    value: dict[str, Any], defaults: dict[str, Any], kind: type[JobSpec]
+) -> None:
+    template = Template.of(kind, defaults)
+    assert outcome(lambda: template.spec(template.values(value))) == outcome(
+        lambda: _filled(_judged(value, kind), value, defaults)
+    )
+
+
+def test_exit_codes_of_a_default_and_of_the_spec_are_judged_together() -> None:
+    text = '{"command": "true", "no_retry_on": [0]}'
+    spec = parse_spec(text, success_codes=(3,))
+    assert (spec.success_codes, spec.no_retry_on) == ((3,), (0,))
+    with pytest.raises(SpecError, match="names 0, which is a success"):
+        parse_spec(text)

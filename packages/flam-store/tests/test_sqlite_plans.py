@@ -68,6 +68,8 @@ def test_what_is_due_is_found_by_its_index(db: sqlite3.Connection, name: str) ->
         ("newest_labelled", "INDEX labels_by_value (key=? AND value=? AND seq>? AND seq<?)"),
         ("oldest_labelled", "INDEX labels_by_value (key=? AND value=? AND seq>? AND seq<?)"),
         ("first_stored_from", "INTEGER PRIMARY KEY (rowid>?)"),
+        ("widths_of", "INTEGER PRIMARY KEY (rowid=?)"),
+        ("jobs_of", "INTEGER PRIMARY KEY (rowid=?)"),
         ("jobs_matching", "INTEGER PRIMARY KEY (rowid=?)"),
         ("last_ended", "INDEX attempts_by_end (finished_at>?)"),
         ("totals", "PRIMARY KEY (span_ms=?)"),

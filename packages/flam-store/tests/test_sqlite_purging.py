@@ -89,3 +89,23 @@ def test_many_that_stay_are_looked_at_in_stretches(
     assert store.purge(JobFilter(), older_than=timedelta(0), limit=3) == tuple(old[:3])
     assert store.purge(JobFilter(), older_than=timedelta(0), limit=3) == tuple(old[3:])
     assert state_of(store, "young0") is State.CANCELLED
+
+
+def test_those_that_were_stored_too_late_to_be_old_are_not_looked_at(
+    store: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+    look = purging._purgeable
+
+    def noted(db: Any, seqs: list[int], asked: Any) -> list[int]:
+        looked_at.extend(seqs)
+        return look(db, seqs, asked)
+
+    old = [stored_in(store, State.COMPLETED, f"old{n}").seq for n in range(3)]
+    clock.advance(2 * DAY)
+    for n in range(40):
+        stored_in(store, State.COMPLETED, f"new{n}")
+        clock.advance(timedelta(minutes=1))
+    monkeypatch.setattr(purging, "_purgeable", noted)
+    assert store.purge(JobFilter(), older_than=DAY, limit=10) == tuple(old)
+    assert set(looked_at) == set(old)

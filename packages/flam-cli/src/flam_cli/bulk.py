@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import attrs
 
@@ -20,12 +21,14 @@ from flam_cli.filling import Fill
 from flam_cli.options import Call
 from flam_cli.place import made
 from flam_cli.render.progress import counted
-from flam_cli.spool import BATCH, Batches, nameless, translated
+from flam_cli.spool import BATCH, Batches, Lines, nameless, translated
 from flam_store.errors import SpecError
 from flam_store.job import JobSpec
-from flam_store.names import new_id
-from flam_store.spec import MAX_SPEC_BYTES, parse_spec
+from flam_store.spec import MAX_SPEC_BYTES, Template
 from flam_store.store import Store
+
+_Values = dict[str, Any]
+_Making = Callable[[bytes], _Values]
 
 Storing = Callable[[Store, Iterable[JobSpec]], Mapping[int, str]]
 """Stores specs, and tells by place (from 0) which ids stand in for those that were there."""
@@ -45,10 +48,11 @@ def absent_ones(store: Store, specs: Iterable[JobSpec]) -> Mapping[int, str]:
 def enqueue_file(call: Call, name: str, fill: Fill, storing: Storing) -> None:
     """Store the specs in the file, which are one a line, and print their ids."""
     place = made(call)
+    template = Template.of(JobSpec, fill.defaults)
     with _source(name) as source, _spool(place.home.path) as spool:
-        _read(source, spool, fill)
+        _read(Lines(source, MAX_SPEC_BYTES + 2), spool, partial(fill.values, template))
         with place.store() as store, counted("Storing: {done:,} jobs, {rate:,} a second") as tell:
-            held = storing(store, _told(spool.batches.all(), tell))
+            held = storing(store, _specs(template, spool.batches, tell))
         with answering("All jobs of the file are"):
             spool.print_ids(_JSON if call.json else _LINES, held)
 
@@ -69,15 +73,15 @@ _JSON = _Layout(first=b'["', between=b'",\n"', last=b'"]\n', empty=b"[]\n")
 
 @attrs.frozen
 class _Spool:
-    """Checked specs in batches, and their ids a line each."""
+    """What was checked of the specs, in batches, and their ids a line each."""
 
-    batches: Batches[JobSpec]
+    batches: Batches[_Values]
     ids: IO[bytes]
 
-    def add(self, specs: list[JobSpec]) -> None:
-        self.batches.add(specs)
+    def add(self, batch: list[_Values]) -> None:
+        self.batches.add(batch)
         with translated(self.batches.folder):
-            self.ids.write("".join(f"{spec.id}\n" for spec in specs).encode())
+            self.ids.write("".join(f"{values['id']}\n" for values in batch).encode())
             self.ids.flush()
 
     def print_ids(self, layout: _Layout, instead: Mapping[int, str]) -> None:
@@ -117,37 +121,32 @@ def _opened(name: str) -> BinaryIO:
         raise SpecError(f"{name}: {reason}", field="--file") from error
 
 
-def _read(source: BinaryIO, spool: _Spool, fill: Fill) -> None:
-    specs = _parsed(source, fill)
+def _read(lines: Lines, spool: _Spool, made_of: _Making) -> None:
     read = 0
     with counted("Reading: {done:,} lines, {rate:,} a second") as tell:
-        while batch := list(islice(specs, BATCH)):
+        for batch in lines.batches(_checked(lines, made_of)):
             spool.add(batch)
             read += len(batch)
             tell(read)
 
 
-def _told(specs: Iterator[JobSpec], tell: Callable[[int], None]) -> Iterator[JobSpec]:
-    for number, spec in enumerate(specs):
-        if number % BATCH == 0:
-            tell(number)
-        yield spec
+def _specs(
+    template: Template, batches: Iterable[list[_Values]], tell: Callable[[int], None]
+) -> Iterator[JobSpec]:
+    done = 0
+    for batch in batches:
+        yield from map(template.spec, batch)
+        done += len(batch)
+        tell(done)
 
 
-def _parsed(source: BinaryIO, fill: Fill) -> Iterator[JobSpec]:
-    for number, line in _lines(source):
-        try:
-            yield fill.placed(parse_spec(line, **{"id": new_id(), **fill.defaults}))
-        except SpecError as error:
-            raise error.at_line(number) from None
-
-
-def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines, from 1, without the blank ones; none is read that is longer than allowed."""
-    number = 0
-    while line := source.readline(MAX_SPEC_BYTES + 2):
-        number += 1
+def _checked(lines: Lines, made_of: _Making) -> Iterator[_Values]:
+    """What each line gives to its spec; blank ones give nothing."""
+    for number, line in lines:
         if len(line) > MAX_SPEC_BYTES + 1 and not line.endswith(b"\n"):
             raise SpecError(f"is longer than {MAX_SPEC_BYTES:,} bytes", line=number)
         if text := line.strip():
-            yield number, text
+            try:
+                yield made_of(text)
+            except SpecError as error:
+                raise error.at_line(number) from None

@@ -6,14 +6,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from flam_cli.options import pairs
 from flam_store.durations import parse_duration
 from flam_store.errors import SpecError
-from flam_store.job import JobSpec
+from flam_store.job import JobSpec, altered
+from flam_store.names import new_id
+
+if TYPE_CHECKING:
+    from flam_store.spec import Template
 
 
 @attrs.frozen(kw_only=True)
@@ -27,6 +31,17 @@ class Fill:
         """The spec of a command that was given in words."""
         return self.placed(JobSpec(args=args, **self.defaults))
 
+    def values(self, template: Template, text: bytes) -> dict[str, Any]:
+        """What a JSON object gives to its spec, with an absolute directory and an id."""
+        values = template.parsed(text)
+        base = template.base
+        cwd = values.get("cwd", base.cwd)
+        if cwd is None or not cwd.startswith("/"):
+            values["cwd"] = self.placed(template.spec(values)).cwd
+        if "id" not in values:
+            values["id"] = base.id or new_id()
+        return values
+
     def placed(self, spec: JobSpec) -> JobSpec:
         """The same spec with an absolute directory."""
         if spec.cwd is not None and os.path.isabs(spec.cwd):
@@ -34,7 +49,7 @@ class Fill:
         if self.here is None:
             problem = "the working directory is gone; name one that begins with /"
             raise SpecError(problem, field="cwd")
-        return attrs.evolve(spec, cwd=os.path.join(self.here, spec.cwd or ""))
+        return altered(spec, {"cwd": os.path.join(self.here, spec.cwd or "")})
 
 
 def fill(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -21,6 +21,40 @@ from flam_store.errors import StoreError, StoreFull
 T = TypeVar("T")
 
 BATCH = 500
+_MOST_BYTES = 4 << 20
+"""A batch ends where its lines are longer together."""
+
+
+@attrs.define
+class Lines:
+    """The lines of a file and their numbers, from 1; none is read that is longer than allowed.
+
+    ``bytes_read`` is how far it has been read.
+    """
+
+    _source: IO[bytes]
+    _longest: int
+    bytes_read: int = attrs.field(default=0, init=False)
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        number = 0
+        while line := self._source.readline(self._longest):
+            number += 1
+            self.bytes_read += len(line)
+            yield number, line
+
+    def batches(self, made_of_them: Iterable[T]) -> Iterator[list[T]]:
+        """What is made of the lines, so many at a time that it is little in memory."""
+        batch: list[T] = []
+        end = self.bytes_read + _MOST_BYTES
+        for each in made_of_them:
+            batch.append(each)
+            if len(batch) == BATCH or self.bytes_read >= end:
+                yield batch
+                batch = []
+                end = self.bytes_read + _MOST_BYTES
+        if batch:
+            yield batch
 
 
 @attrs.frozen
@@ -36,11 +70,15 @@ class Batches(Generic[T]):
             self.file.flush()
 
     def all(self) -> Iterator[T]:
+        for batch in self:
+            yield from batch
+
+    def __iter__(self) -> Iterator[list[T]]:
         end = self.file.tell()
         self.file.seek(0)
         while self.file.tell() < end:
             # Nobody else can reach the file: it has mode 0600 and no name.
-            yield from pickle.load(self.file)  # noqa: S301
+            yield pickle.load(self.file)  # noqa: S301
 
 
 @contextmanager

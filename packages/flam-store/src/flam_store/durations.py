@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 MAX_DURATION = timedelta(days=36_500)
 """No duration is longer: an instant that lies twice this far ahead is still a date."""
@@ -57,6 +58,7 @@ def format_duration(duration: timedelta | float) -> str:
     return sign + _words(abs(duration) // timedelta(microseconds=1))
 
 
+@lru_cache(maxsize=64)
 def _seconds_of(text: str) -> float:
     if len(text) <= _LONGEST_TEXT:
         if _NUMBER.fullmatch(text):

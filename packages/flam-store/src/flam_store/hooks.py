@@ -29,7 +29,7 @@ MAX_INPUT_BYTES = 256 * 1024
 _LONGEST_TEXT = 1_000
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class HookSpec(JobSpec):
     """The spec of a hook's job, whose ``env`` may name what no producer's may.
 

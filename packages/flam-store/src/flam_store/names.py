@@ -9,6 +9,9 @@ import time
 NAME_RULE = "letters, digits and ._:@+-, first a letter or digit, at most 200"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,199}", re.ASCII)
 
+_VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+"""Of a random digit two bits stay."""
+
 
 def is_name(text: str) -> bool:
     """Whether the text may be an id, the name of a queue or the key of a label."""
@@ -20,9 +23,6 @@ def new_id() -> str:
 
     The standard library has one from Python 3.14 on, behind a slower import.
     """
-    millis = time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF
-    random = int.from_bytes(os.urandom(10), "big")
-    high, low = random >> 68, random & 0x3FFF_FFFF_FFFF_FFFF
-    value = millis << 80 | 0x7 << 76 | high << 64 | 0x2 << 62 | low
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+    variant = _VARIANTS[text[15]]
+    return f"{text[:8]}-{text[8:12]}-7{text[12:15]}-{variant}{text[16:19]}-{text[19:31]}"

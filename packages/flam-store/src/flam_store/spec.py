@@ -8,10 +8,11 @@ details, which is fast; only text that was refused is converted again to say whe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Never, get_origin
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Never, cast, get_args, get_origin, get_type_hints
 
 import attrs
 from cattrs import (
@@ -23,10 +24,15 @@ from cattrs import (
 
 from flam_store.durations import parse_duration
 from flam_store.errors import SpecError
-from flam_store.job import JobSpec, given
+from flam_store.job import JobSpec, altered, given, restored
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 MAX_SPEC_BYTES = 1 << 20
 FIELDS = tuple(field.name for field in attrs.fields(JobSpec))
+
+_Form = Callable[[Any, Any], Any]
 
 
 def parse_spec(text: str | bytes, **defaults: Any) -> JobSpec:
@@ -47,12 +53,13 @@ def parse_specs(text: str | bytes, **defaults: Any) -> JobSpec | list[JobSpec]:
     if _size(text) > MAX_SPEC_BYTES:
         for item in value:
             _check_size(json.dumps(item, ensure_ascii=False))
-    return [_element(number, item, defaults) for number, item in enumerate(value, 1)]
+    template = Template.of(JobSpec, defaults)
+    return [_element(number, item, template) for number, item in enumerate(value, 1)]
 
 
-def _element(number: int, item: object, defaults: dict[str, Any]) -> JobSpec:
+def _element(number: int, item: object, template: Template) -> JobSpec:
     try:
-        return structure(item, **defaults)
+        return template.spec(template.values(item))
     except SpecError as error:
         raise SpecError(f"{error} (element {number} of the array)") from None
 
@@ -64,26 +71,106 @@ def spec_text(spec: JobSpec) -> str:
 
 def structure(value: object, kind: type[JobSpec] = JobSpec, **defaults: Any) -> JobSpec:
     """One spec, of this kind, from parsed JSON. SpecError."""
-    if not isinstance(value, dict):
-        raise SpecError("a spec must be a JSON object")
+    # mypy takes the __hash__ of the instances for that of the class.
+    plain = _without_defaults(cast("Hashable", kind))
+    template = Template.of(kind, defaults) if defaults else plain
+    return template.spec(template.values(value))
+
+
+_COUNTERPARTS = (("command", "args"), ("args", "command"), ("run_at", "delay"), ("delay", "run_at"))
+"""A default does not come beside its counterpart: a spec with args wants no command."""
+
+
+@attrs.frozen(kw_only=True)
+class Template:
+    """What many specs share: each is then only judged by what it gives itself.
+
+    ``base`` is a valid spec with the ``defaults`` and, as each gives its own, a command made up.
+    """
+
+    base: JobSpec
+    defaults: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, kind: type[JobSpec], defaults: Mapping[str, Any]) -> Template:
+        """With values of ``kind`` for what a spec leaves out. SpecError."""
+        runs = {} if "args" in defaults else {"command": "true"}
+        return cls(base=kind(**{**runs, **defaults}), defaults=defaults)
+
+    def parsed(self, text: str | bytes) -> dict[str, Any]:
+        """The ``values`` of a JSON object of at most 1 MiB. SpecError."""
+        _check_size(text)
+        return self.values(parse_json(text))
+
+    def values(self, value: object) -> dict[str, Any]:
+        """What differs from the base in the spec of a parsed object. SpecError."""
+        if not isinstance(value, dict):
+            raise SpecError("a spec must be a JSON object")
+        try:
+            values = self._given(value)
+            altered(self.base, values)
+        except Exception:  # noqa: BLE001 - whatever it was, the second look says what is wrong
+            spec = _filled(_judged(value, type(self.base)), value, self.defaults)
+            return attrs.asdict(spec, recurse=False)
+        return values
+
+    def spec(self, values: Mapping[str, Any]) -> JobSpec:
+        """The spec of these ``values``."""
+        return restored(self.base, values)
+
+    def _given(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Any exception for what is not as it should be."""
+        forms = _forms()
+        values = {
+            field: item if (form := forms[field]) is None else form(item, None)
+            for field, item in value.items()
+        }
+        if None in values.values():
+            raise ValueError
+        for field, other in _COUNTERPARTS:
+            if field in values and other not in values and getattr(self.base, other) is not None:
+                values[other] = None
+        if "command" not in values and "args" not in values:
+            raise ValueError
+        return values
+
+
+@cache
+def _without_defaults(kind: Any) -> Template:
+    return Template.of(kind, {})
+
+
+@cache
+def _forms() -> dict[str, _Form | None]:
+    """What the converter does with a value of each field; None: it leaves it as it is."""
+    hooks = {
+        field: _converter(detailed=False).get_structure_hook(_besides_none(hint))
+        for field, hint in get_type_hints(JobSpec).items()
+    }
+    return {field: None if hook is _unchanged else hook for field, hook in hooks.items()}
+
+
+def _besides_none(hint: Any) -> Any:
+    kinds = get_args(hint)
+    return kinds[0] if NoneType in kinds else hint
+
+
+def _judged(value: dict[str, Any], kind: type[JobSpec]) -> JobSpec:
+    """The spec without defaults; SpecError for the first thing that is wrong with it."""
     for field, item in value.items():
         if item is None and field in FIELDS:
             raise SpecError("is null; leave it out instead", field=field)
     try:
-        spec = _converter(detailed=False).structure(value, kind)
+        return _converter(detailed=False).structure(value, kind)
     except SpecError:
         raise
     except Exception:  # noqa: BLE001 - whatever it was, the second look says where
         _explain(value, kind)
-    return _filled(spec, value, defaults) if defaults else spec
 
 
-def _filled(spec: JobSpec, value: dict[str, Any], defaults: dict[str, Any]) -> JobSpec:
-    """A default does not come beside its counterpart: a spec with args wants no command."""
+def _filled(spec: JobSpec, value: dict[str, Any], defaults: Mapping[str, Any]) -> JobSpec:
     given = set(value)
-    for pair in ({"command", "args"}, {"run_at", "delay"}):
-        if given & pair:
-            given |= pair
+    given.update(other for field, other in _COUNTERPARTS if field in value)
     missing = {field: item for field, item in defaults.items() if field not in given}
     return attrs.evolve(spec, **missing)
 
@@ -106,7 +193,7 @@ def parse_json(text: str | bytes) -> Any:
     try:
         if isinstance(text, bytes):
             text = text.decode()
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        return _DECODER.decode(text) if text[:1] != _MARK else json.loads(text)
     except UnicodeDecodeError as error:
         raise SpecError(f"is no UTF-8: byte {error.start + 1} is wrong") from None
     except json.JSONDecodeError as error:
@@ -129,6 +216,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Never:
     raise SpecError(f"is no JSON: {name} is not a number")
+
+
+_MARK = "\ufeff"
+"""A byte order mark, which ``json.loads`` refuses by that name."""
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
 
 
 @cache

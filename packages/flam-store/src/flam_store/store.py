@@ -49,6 +49,8 @@ class StoreReader(Protocol):
     ) -> Page:
         """Jobs in the order: those that follow the job ``after``; ``limit`` 0 means all.
 
+        Under a limit a page also ends, with ``more``, when the texts of its jobs are longer than
+        4 MiB together. It holds one job at least, if any match.
         JobNotFound when there is no job ``after``. ``since`` relies on the clock: where it was
         set back by more than five minutes, jobs stored before that may be left out.
         """
@@ -112,7 +114,7 @@ class StoreReader(Protocol):
         """Jobs with their whole history, oldest first; ``flam_store.portable`` makes lines of it.
 
         Of the jobs that are stored at the first step each is given once, as it is when its page
-        of 500 is read, and not at all when it has been deleted by then. Pages are read as
+        of at most 500 is read, and not at all when it has been deleted by then. Pages are read as
         they are asked for, and nothing is held between them; ``backup`` has one moment of all.
         A parent that ``which`` leaves out, and that came to the end that its child waits for, is
         left out of the child's ``after``, as if it had been purged.
@@ -321,7 +323,8 @@ class Store(StoreReader, Protocol):
         does not look again at those that stay before it. Jobs that are not finished are never
         deleted, whatever the filter says, and no dead or cancelled one while a blocked job
         needs its success: retry it, or cancel that one. It goes by states, queue and labels;
-        SpecError for a filter with more.
+        SpecError for a filter with more. ``older_than`` relies on the clock as ``since`` does:
+        where it was set back by more than five minutes, old jobs may be left; with none, all go.
         """
 
     def expire(

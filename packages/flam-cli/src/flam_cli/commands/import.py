@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from flam_store.portable import Imported, Record
 
 app = new_app()
-
-_LINES_A_LOOK = 500
 
 
 @app.command(
@@ -97,30 +94,20 @@ def _checked(source: BinaryIO, folder: Path) -> Iterator[Batches[Record]]:
 
     No writer waits for a slow source, or while it is checked.
     """
-    from flam_cli.spool import BATCH, Batches, nameless
-    from flam_store.portable_text import parse_records
+    from flam_cli.spool import Batches, Lines, nameless
+    from flam_store.portable_text import MAX_LINE_BYTES, parse_records
 
+    size = os.fstat(source.fileno()).st_size
+    lines = Lines(source, MAX_LINE_BYTES + 1)
     with nameless(folder) as file:
         checked: Batches[Record] = Batches(folder, file)
         with share("Checking") as tell:
-            records = parse_records(_lines_of(source, tell))
-            while batch := list(islice(records, BATCH)):
+            for batch in lines.batches(parse_records(line for _, line in lines)):
                 checked.add(batch)
+                tell(min(lines.bytes_read, size), size)
         yield checked
 
 
 def _folder(home: Path) -> Path:
     """The data directory or, as only a whole file makes one, the folder where it would be made."""
     return next(folder for folder in (home, *home.parents) if folder.is_dir())
-
-
-def _lines_of(source: BinaryIO, tell: Callable[[int, int], None]) -> Iterator[bytes]:
-    """Lines, of which none is read that is longer than allowed."""
-    from flam_store.portable_text import MAX_LINE_BYTES
-
-    size, done, number = os.fstat(source.fileno()).st_size, 0, 0
-    while line := source.readline(MAX_LINE_BYTES + 1):
-        done, number = done + len(line), number + 1
-        if number % _LINES_A_LOOK == 0:
-            tell(min(done, size), size)
-        yield line

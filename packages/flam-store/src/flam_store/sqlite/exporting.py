@@ -41,7 +41,14 @@ def _page(
     seqs = [seq for seq in paging.numbers(db, which, after=after, limit=_PAGE) if seq <= last]
     if not seqs:
         return [], None
-    return [_record(db, row, which) for row in paging.matching(db, which, seqs)], seqs[-1]
+    records = []
+    sum_of_widths = 0
+    for row, width in paging.matching(db, which, seqs):
+        records.append(_record(db, row, which))
+        sum_of_widths += width
+        if sum_of_widths > rows.MOST_WIDTH:
+            return records, row[0]
+    return records, seqs[-1]
 
 
 def _record(db: sqlite3.Connection, row: rows.Row, which: JobFilter) -> Record:
@@ -67,6 +74,6 @@ def _without_settled(db: sqlite3.Connection, job: Job, which: JobFilter) -> Job:
     if not job.after or which == JobFilter():
         return job
     settled = dict(db.execute(SQL["settled_parents_of"], (job.seq,)).fetchall())
-    for row in paging.matching(db, which, sorted(settled)):
+    for row, _ in paging.matching(db, which, sorted(settled)):
         del settled[row[0]]
     return attrs.evolve(job, after=tuple(id_ for id_ in job.after if id_ not in settled.values()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 import attrs
@@ -13,7 +12,7 @@ from flam_store.clock import instant, millis
 from flam_store.config import Config
 from flam_store.errors import FlamError, IdTaken, KeyTaken, SpecError
 from flam_store.portable import Imported, PastAttempt, Record, interrupted
-from flam_store.sqlite import rows
+from flam_store.sqlite import blocks, rows
 from flam_store.sqlite.queries import SQL
 from flam_store.state import FINISHED, State
 
@@ -34,6 +33,7 @@ class Import:
     _first: int = attrs.field(init=False)
     _latest: int = attrs.field(default=rows.BEGINNING_OF_TIME, init=False)
     _interrupted: int = attrs.field(default=0, init=False)
+    _near: dict[str, tuple[int, str]] = attrs.field(factory=dict, init=False)
     _taken: list[str] = attrs.field(factory=list, init=False)
     _taken_count: int = attrs.field(default=0, init=False)
 
@@ -43,8 +43,7 @@ class Import:
 
     def run(self, records: Iterable[Record]) -> Imported:
         """All of them. IdTaken, when all have been looked at; KeyTaken; SpecError."""
-        pending = iter(records)
-        while chunk := list(islice(pending, _CHUNK)):
+        for chunk in _chunks(records):
             new = list(self._new(chunk))
             if not self._taken or self._skips:
                 self._insert(new)
@@ -81,18 +80,26 @@ class Import:
             self._taken_count += 1
 
     def _insert(self, records: list[Record]) -> None:
-        reached: list[Record] = []
         settled = [self._settled(record) for record in records]
+        jobs: list[rows.Row] = []
 
-        def parameters() -> Iterator[tuple[Any, ...]]:
-            for seq, record in enumerate(settled, self._seq):
-                reached[:] = [record]
-                yield self._row(record, seq)
+        def store_jobs() -> None:
+            blocks.insert(
+                self._db,
+                SQL["import_job"],
+                jobs,
+                lambda place, error: self._conflict(settled[place], error),
+            )
 
-        try:
-            self._db.executemany(SQL["import_job"], parameters())
-        except sqlite3.IntegrityError as error:
-            raise self._conflict(reached[0], error) from error
+        self._near.clear()
+        for seq, record in enumerate(settled, self._seq):
+            try:
+                jobs.append(self._row(record, seq))
+            except SpecError:
+                store_jobs()  # what is wrong with one before it comes first
+                raise
+            self._near[record.id] = (seq, jobs[-1][2])
+        store_jobs()
         self._insert_rest(settled)
         self._latest = max([self._latest, *(millis(each.created_at) for each in settled)])
         self._seq += len(settled)
@@ -139,8 +146,9 @@ class Import:
         """
         gone, parents = list(record.gone), []
         for parent_id in record.spec.after:
-            found = self._db.execute(SQL["parent"], (parent_id,)).fetchall()
-            if found:
+            if parent_id in self._near:
+                parents.append((parent_id, *self._near[parent_id]))
+            elif found := self._db.execute(SQL["parent"], (parent_id,)).fetchall():
                 parents.append((parent_id, *found[0]))
             elif record.state in (State.PENDING, State.BLOCKED):
                 where = "neither here nor before this line; export it as well"
@@ -153,10 +161,10 @@ class Import:
     def _insert_rest(self, records: list[Record]) -> None:
         labels = [(seq, key, value) for seq, record in enumerate(records, self._seq)
                   for key, value in record.spec.labels.items()]  # fmt: skip
-        self._db.executemany(SQL["insert_label"], labels)
-        attempts = (_attempt(seq, each) for seq, record in enumerate(records, self._seq)
-                    for each in record.history)  # fmt: skip
-        self._db.executemany(SQL["import_attempt"], attempts)
+        blocks.insert(self._db, SQL["insert_label"], labels)
+        attempts = [_attempt(seq, each) for seq, record in enumerate(records, self._seq)
+                    for each in record.history]  # fmt: skip
+        blocks.insert(self._db, SQL["import_attempt"], attempts)
 
     def _conflict(
         self, record: Record, error: sqlite3.IntegrityError
@@ -168,6 +176,25 @@ class Import:
         if record.line is not None:
             taken.add_note(f"Line {record.line} has an unfinished job with that key.")
         return taken
+
+
+def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """At most 500 at a time, and few where they are wide."""
+    chunk: list[Record] = []
+    width = 0
+    for record in records:
+        chunk.append(record)
+        spec = record.spec
+        texts = (
+            *(spec.command, spec.stdin, *(spec.args or ()), *spec.after),
+            *(*spec.env.values(), *spec.labels.values(), *(each.error for each in record.history)),
+        )
+        width += sum(len(text or "") for text in texts)
+        if len(chunk) == _CHUNK or width > rows.MOST_WIDTH:
+            yield chunk
+            chunk, width = [], 0
+    if chunk:
+        yield chunk
 
 
 def _attempt(seq: int, value: PastAttempt) -> tuple[Any, ...]:

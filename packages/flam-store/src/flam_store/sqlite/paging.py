@@ -7,23 +7,27 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from heapq import merge
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
 
 import attrs
 
 from flam_store.clock import millis, span
-from flam_store.job import JobFilter, Order, Page
+from flam_store.job import Job, JobFilter, Order, Page
 from flam_store.sqlite import rows
 from flam_store.sqlite.queries import SQL
 from flam_store.sqlite.reading import seq_of
 from flam_store.sqlite.schema import found_schema
 from flam_store.state import State
 
-_LAST = 2**63 - 1
+_EVERY = JobFilter()
+LAST = 2**63 - 1
 _LONGEST_LOOK = 5_000
 """How many numbers are taken from an index at once, and looked at, at most."""
+
+_FEWEST, _MOST = 10, 500
+"""How many rows are read at once, at first and at most."""
 
 _COUNTED_LABELS = 10_000
 """So far a label's jobs are counted, to find out which index has fewest to look at."""
@@ -58,31 +62,64 @@ _Source = tuple[str, _Bound]
 def page(
     db: sqlite3.Connection, which: JobFilter, order: Order, *, limit: int, after: str | None
 ) -> Page:
-    """One more row than asked for is read, to know whether there are more. ``limit`` 0: all."""
+    """One more row than is shown is read, to know whether there are more. ``limit`` 0: all.
+
+    Under a limit the page is over, too, when its jobs have grown wide.
+    """
+    look, seqs = _begun(db, which, order, limit=limit, after=after)
+    jobs: list[Job] = []
+    width = 0
+    for row, row_width in look.matching(seqs):
+        if limit and (len(jobs) == limit or width > rows.MOST_WIDTH):
+            return Page(jobs=tuple(jobs), more=True)
+        jobs.append(rows.job_as_far_as_readable(row))
+        width += row_width
+    return Page(jobs=tuple(jobs), more=False)
+
+
+def page_of_numbers(
+    db: sqlite3.Connection, which: JobFilter, order: Order, *, limit: int, after: str | None
+) -> tuple[list[int], bool]:
+    """The numbers of the jobs of a page, whose texts are not read; whether there are more."""
+    look, seqs = _begun(db, which, order, limit=limit, after=after)
+    found = list(islice(look.matching_numbers(seqs), limit + 1))
+    return found[:limit], len(found) > limit
+
+
+def _begun(
+    db: sqlite3.Connection, which: JobFilter, order: Order, *, limit: int, after: str | None
+) -> tuple[_Look, Iterator[int]]:
+    """A walk, and the numbers along it."""
     reach = _reach(db, which, order, after)
-    enough = limit + 1 if limit else None
-    look = _Look(db, which, order, at_first=min(enough or _LONGEST_LOOK, _LONGEST_LOOK))
-    walks = [look.walked(kind, {**reach, **bound}) for kind, bound in _sources(db, which)]
-    seqs = merge(*walks, reverse=order is Order.NEWEST)
-    found = list(islice(look.matching(seqs), enough))
-    shown = found[:limit] if limit else found
-    return Page(
-        jobs=tuple(rows.job_as_far_as_readable(row) for row in shown), more=len(found) > len(shown)
+    look = _Look(
+        db, which, order, at_first=min(limit + 1, _LONGEST_LOOK) if limit else _LONGEST_LOOK
     )
+    walks = [look.walked(kind, {**reach, **bound}) for kind, bound in _sources(db, which)]
+    return look, merge(*walks, reverse=order is Order.NEWEST)
 
 
-def numbers(db: sqlite3.Connection, which: JobFilter, *, after: int, limit: int) -> list[int]:
+def numbers(
+    db: sqlite3.Connection, which: JobFilter, *, after: int, limit: int, last: int = LAST
+) -> list[int]:
     """The next numbers, the oldest first, of the index that has fewest besides all that match."""
     look = _Look(db, which, Order.OLDEST, at_first=limit)
-    reach = {"low": after + 1, "high": _LAST}
+    reach = {"low": after + 1, "high": last}
     walks = [look.walked(kind, {**reach, **bound}) for kind, bound in _sources(db, which)]
     return list(islice(merge(*walks), limit))
 
 
-def matching(db: sqlite3.Connection, which: JobFilter, seqs: list[int]) -> list[rows.Row]:
-    """The rows of those of these jobs that the filter lets through, the oldest first."""
-    look = _Look(db, which, Order.OLDEST, at_first=len(seqs))
-    return list(look.matching(iter(seqs)))
+def matching(
+    db: sqlite3.Connection, which: JobFilter, seqs: list[int]
+) -> Iterator[tuple[rows.Row, int]]:
+    """The rows of those of these jobs that the filter lets through, the oldest first.
+
+    With how wide each is: few wide ones are in memory at once.
+    """
+    return _Look(db, which, Order.OLDEST, at_first=len(seqs)).matching(iter(seqs))
+
+
+def _width(row: rows.Row) -> int:
+    return len(row[5] or "") + len(row[6] or "") + len(row[20]) + len(row[21])
 
 
 def _reach(
@@ -91,11 +128,11 @@ def _reach(
     """The lowest and the highest number that can belong to the page."""
     low = 1 if which.since is None else _first_since(db, millis(which.since) - _CLOCK_SLACK)
     if after is None:
-        return {"low": low, "high": _LAST}
+        return {"low": low, "high": LAST}
     seq = seq_of(db, after)
     if order is Order.NEWEST:
         return {"low": low, "high": seq - 1}
-    return {"low": max(low, seq + 1), "high": _LAST}
+    return {"low": max(low, seq + 1), "high": LAST}
 
 
 def _first_since(db: sqlite3.Connection, at: int) -> int:
@@ -106,6 +143,18 @@ def _first_since(db: sqlite3.Connection, at: int) -> int:
     halves pass over them, and an import with one of that time is looked through as a whole.
     """
     imports = _imports(db)
+    low = _first_stored_since(db, at, imports)
+    return int(min([low, *(first for first, _, latest_at in imports if latest_at >= at)]))
+
+
+def last_until(db: sqlite3.Connection, at: int) -> int:
+    """A number after which every job was stored later than that, found as ``_first_since`` is."""
+    imports = _imports(db)
+    low = _first_stored_since(db, at + _CLOCK_SLACK + 1, imports)
+    return int(max([low - 1, *(last for _, last, _ in imports)]))
+
+
+def _first_stored_since(db: sqlite3.Connection, at: int, imports: list[rows.Row]) -> int:
     low = 1
     ((high,),) = db.execute(SQL["next_seq"]).fetchall()
     while low < high:
@@ -115,7 +164,7 @@ def _first_since(db: sqlite3.Connection, at: int) -> int:
             high = middle
         else:
             low = found[0] + 1
-    return int(min([low, *(first for first, _, latest_at in imports if latest_at >= at)]))
+    return int(low)
 
 
 def _first_stored_here(
@@ -191,25 +240,61 @@ class _Look:
             else:
                 reach["low"] = seqs[-1] + 1
 
-    def matching(self, seqs: Iterator[int]) -> Iterator[rows.Row]:
-        """The rows of these jobs that the filter lets through, in the order.
+    def matching(self, seqs: Iterator[int]) -> Iterator[tuple[rows.Row, int]]:
+        """The rows of these jobs that the filter lets through, in the order, and their widths.
 
         SQLite knows the letter case of ASCII only, and no arguments: the rest is seen here.
         """
         piece = self.which.command.lower() if self.which.command else None
-        asked = self._asked(piece)
-        for size in self._sizes():
-            some = rows.packed(list(islice(seqs, size)))
-            if some == "[]":
-                return
-            found = self.db.execute(SQL["jobs_matching"], {**asked, "seqs": some}).fetchall()
-            found.sort(key=itemgetter(0), reverse=self.order is Order.NEWEST)
-            for row in found:
-                if piece is None or piece in rows.command_line(*row[5:7]).lower():
-                    yield row
+        size = _FEWEST
+        for stretch in self._matching(seqs):
+            rest = iter(stretch)
+            while some := list(islice(rest, size)):
+                sum_of_widths = 0
+                for row in self._rows(some):
+                    width = _width(row)
+                    sum_of_widths += width
+                    if piece is None or piece in rows.command_line(*row[5:7]).lower():
+                        yield row, width
+                narrow = sum_of_widths <= rows.MOST_WIDTH
+                size = min(size * 10, _MOST) if narrow else _FEWEST
 
-    def _asked(self, piece: str | None) -> _Bound:
+    def _rows(self, seqs: list[int]) -> Iterator[rows.Row]:
+        """The rows of these jobs, so many at a time that they are little in memory.
+
+        To tell how wide a row is takes as long as reading it: ``seqs`` are few, until all of
+        them turn out to be narrow.
+        """
+        asked = {"seqs": rows.packed(seqs)}
+        widths = dict(self.db.execute(SQL["widths_of"], asked).fetchall())
+        for some in _cut(seqs, widths):
+            found = self.db.execute(SQL["jobs_of"], {"seqs": rows.packed(some)}).fetchall()
+            found.sort(key=itemgetter(0), reverse=self.order is Order.NEWEST)
+            yield from found
+
+    def matching_numbers(self, seqs: Iterator[int]) -> Iterator[int]:
+        """The numbers of these rows; their texts are only read where the filter asks for it."""
+        if self.which.command:
+            return (row[0] for row, _ in self.matching(seqs))
+        return chain.from_iterable(self._matching(seqs))
+
+    def _matching(self, seqs: Iterator[int]) -> Iterator[list[int]]:
+        """Of a stretch after the other those that match, as far as SQLite can tell."""
+        asked = self._asked()
+        for size in self._sizes():
+            some = list(islice(seqs, size))
+            if not some:
+                return
+            if self.which == _EVERY:
+                yield some
+                continue
+            bound = {**asked, "seqs": rows.packed(some)}
+            found = self.db.execute(SQL["jobs_matching"], bound).fetchall()
+            yield sorted((seq for (seq,) in found), reverse=self.order is Order.NEWEST)
+
+    def _asked(self) -> _Bound:
         which = self.which
+        piece = which.command.lower() if which.command else None
         states = [state.value for state in which.states]
         return {
             "states": rows.packed(states) if states else None,
@@ -225,3 +310,16 @@ class _Look:
         while True:
             yield size
             size = min(size * 4, _LONGEST_LOOK)
+
+
+def _cut(seqs: list[int], widths: Mapping[int, int]) -> Iterator[list[int]]:
+    some: list[int] = []
+    width = 0
+    for seq in seqs:
+        some.append(seq)
+        width += widths.get(seq, 0)
+        if width > rows.MOST_WIDTH:
+            yield some
+            some, width = [], 0
+    if some:
+        yield some

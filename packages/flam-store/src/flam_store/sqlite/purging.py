@@ -49,23 +49,33 @@ def purge(session: Session, portion: Portion, now: int) -> tuple[int, ...]:
     if not states:
         return ()
     wanted = attrs.evolve(portion, which=attrs.evolve(portion.which, states=states))
+    until = now - span(portion.older_than)
     asked = {
         "states": packed([state.value for state in states]),
-        "until": now - span(portion.older_than),
+        "until": until,
         "queue": portion.which.queue,
         "labels": packed(dict(portion.which.labels)),
     }
-    found = _found(session, wanted, asked)
+    last = session.read(partial(_last, older_than=portion.older_than, until=until))
+    found = _found(session, wanted, asked, last)
     while some := list(islice(found, portion.limit)):
         if gone := session.write(partial(_delete, seqs=some, asked=asked)):
             return gone
     return ()
 
 
-def _found(session: Session, portion: Portion, asked: _Asked) -> Iterator[int]:
+def _last(db: sqlite3.Connection, *, older_than: timedelta, until: int) -> int:
+    """After it none is old enough, as none changed before it was stored."""
+    if older_than:
+        return paging.last_until(db, until)
+    return paging.LAST
+
+
+def _found(session: Session, portion: Portion, asked: _Asked, last: int) -> Iterator[int]:
     after, size = portion.after, min(portion.limit, _LONGEST_LOOK)
     while True:
-        look = partial(_look, which=portion.which, after=after, size=size, asked=asked)
+        reach = {"after": after, "limit": size, "last": last}
+        look = partial(_look, which=portion.which, reach=reach, asked=asked)
         seqs, matching = session.read(look)
         yield from matching
         if len(seqs) < size:
@@ -74,10 +84,10 @@ def _found(session: Session, portion: Portion, asked: _Asked) -> Iterator[int]:
 
 
 def _look(
-    db: sqlite3.Connection, *, which: JobFilter, after: int, size: int, asked: _Asked
+    db: sqlite3.Connection, *, which: JobFilter, reach: dict[str, int], asked: _Asked
 ) -> tuple[list[int], list[int]]:
     """The next numbers of an index, and which of them may be deleted."""
-    seqs = paging.numbers(db, which, after=after, limit=size)
+    seqs = paging.numbers(db, which, **reach)
     return seqs, _purgeable(db, seqs, asked)
 
 

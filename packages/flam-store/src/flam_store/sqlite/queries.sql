@@ -91,7 +91,7 @@ SELECT count(*) FROM (
 SELECT id FROM jobs WHERE seq >= :seq ORDER BY seq LIMIT 1;
 
 -- name: states_of
-SELECT seq, state FROM jobs WHERE seq IN (SELECT value FROM json_each(:seqs)) ORDER BY seq;
+SELECT seq, state, id, unique_key FROM jobs WHERE seq IN (SELECT value FROM json_each(:seqs)) ORDER BY seq;
 
 -- name: newest_started
 SELECT seq FROM attempts ORDER BY started_at DESC, seq DESC, attempt DESC LIMIT 1;
@@ -170,8 +170,15 @@ SELECT count(*) FROM (SELECT 1 FROM labels WHERE key = :key AND value = :value L
 -- name: first_stored_from
 SELECT seq, created_at FROM jobs WHERE seq >= ? ORDER BY seq LIMIT 1;
 
+-- name: jobs_of
+SELECT * FROM job_rows WHERE seq IN (SELECT value FROM json_each(:seqs));
+
+-- name: widths_of
+SELECT seq, coalesce(length(command), 0) + coalesce(length(options), 0) FROM jobs
+WHERE seq IN (SELECT value FROM json_each(:seqs));
+
 -- name: jobs_matching
-SELECT * FROM job_rows
+SELECT seq FROM job_rows
 WHERE seq IN (SELECT value FROM json_each(:seqs))
   AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
   AND (:queue IS NULL OR queue = :queue)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from flam_store.clock import instant, millis, span
@@ -20,6 +22,7 @@ Row = Sequence[Any]
 
 _RARE = ("args", "cwd", "stdin", "after_policy", "success_codes", "no_retry_on")
 _HOOKS = ("on_success", "on_failure", "on_dead")
+_RARE_OF, _HOOKS_OF = attrgetter(*_RARE), attrgetter(*_HOOKS)
 _PLAIN = {"after_policy": "all", "no_retry_on": ()}
 """Options of a spec that are no columns, those that the configuration may give, and what the
 first ones are when nobody has said anything."""
@@ -33,9 +36,11 @@ END_OF_TIME = 253_402_300_799_999
 """The first millisecond of the year 1 and the last of the year 9999."""
 
 
-def packed(value: object) -> str:
-    """Compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+MOST_WIDTH = 4 << 20
+"""So many characters of text, and one row more, are in memory at once at most."""
+
+packed: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Compact JSON."""
 
 
 def packed_names(names: Collection[str] | None) -> str | None:
@@ -67,6 +72,17 @@ def job_row(spec: JobSpec, config: Config, *, seq: int, now: int, state: State) 
     )
 
 
+def width(row: Row) -> int:
+    """How many characters the long texts of a row for ``insert_job`` have."""
+    command, options = row[15:17]
+    return len(command or "") + len(options or "")
+
+
+def identity(row: Row) -> tuple[str, str | None]:
+    """The id and the unique key in a row for ``insert_job``."""
+    return row[1], row[14]
+
+
 def _due(spec: JobSpec, now: int) -> int:
     if spec.run_at is not None:
         return millis(spec.run_at)
@@ -79,18 +95,25 @@ def _timeout(config: Config) -> int | None:
 
 def _options(spec: JobSpec, config: Config) -> str | None:
     """What few jobs have, in one column; None when this one has nothing of it."""
+    env = tuple(spec.env.items()) if spec.env else ()
+    return _packed_options(_RARE_OF(spec), env, _HOOKS_OF(spec), _HOOKS_OF(config))
+
+
+# Many jobs stored at once differ in nothing that is rare: half a job's time in Python is this.
+@lru_cache(maxsize=1)
+def _packed_options(
+    rare: Row, env: tuple[tuple[str, str], ...], hooks: Row, usual_hooks: Row
+) -> str | None:
     options: dict[str, object] = {
         name: value
-        for name in _RARE
-        if (value := getattr(spec, name)) is not None and value != _PLAIN.get(name)
+        for name, value in zip(_RARE, rare, strict=True)
+        if value is not None and value != _PLAIN.get(name)
     }
-    if spec.env:
-        options["env"] = dict(spec.env)
-    for name in _HOOKS:
-        hook = getattr(spec, name)
-        hook = getattr(config, name) if hook is None else hook
-        if hook is not None:
-            options[name] = hook
+    if env:
+        options["env"] = dict(env)
+    for name, hook, usual in zip(_HOOKS, hooks, usual_hooks, strict=True):
+        if (each := usual if hook is None else hook) is not None:
+            options[name] = each
     return packed(options) if options else None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 import attrs
 
 from flam_store.errors import KeyTaken
-from flam_store.job import JobFilter, Order, Page
+from flam_store.job import JobFilter, Order
 from flam_store.selection import Selection, Sweep
 from flam_store.sqlite import finished, paging, rows, steering
 from flam_store.sqlite.queries import SQL
@@ -24,14 +24,13 @@ def cancel(session: Session, selection: Selection, *, by: str, limit: int, now: 
     """Cancel the next jobs of the selection that are not finished."""
     wanted = _wanted(selection, [each for each in State if each not in FINISHED])
 
-    def change(db: sqlite3.Connection, page: Page) -> Sweep:
-        ids = {job.seq: job.id for job in page.jobs}
+    def change(db: sqlite3.Connection, seqs: list[int]) -> Sweep:
         running = []
         done = 0
-        for seq, state in _still(db, page, wanted):
+        for seq, state, id_, _ in _still(db, seqs, wanted):
             steering.end(db, seq, state, by=by, now=now)
             if state is State.PROCESSING:
-                running.append(ids[seq])
+                running.append(id_)
             else:
                 done += 1
         return Sweep(done=done, running=tuple(running))
@@ -43,12 +42,11 @@ def retry(session: Session, selection: Selection, *, limit: int, now: int) -> Sw
     """Retry the next jobs of the selection that can be retried."""
     wanted = _wanted(selection, RETRYABLE)
 
-    def change(db: sqlite3.Connection, page: Page) -> Sweep:
-        keys = {job.seq: job.unique_key for job in page.jobs}
+    def change(db: sqlite3.Connection, seqs: list[int]) -> Sweep:
         done = kept = 0
-        for seq, state in _still(db, page, wanted):
+        for seq, state, _, key in _still(db, seqs, wanted):
             try:
-                finished.run_again(db, (seq, state, keys[seq]), now)
+                finished.run_again(db, (seq, state, key), now)
                 done += 1
             except KeyTaken:
                 kept += 1
@@ -68,29 +66,32 @@ def _swept(
     selection: Selection,
     *,
     limit: int,
-    change: Callable[[sqlite3.Connection, Page], Sweep],
+    change: Callable[[sqlite3.Connection, list[int]], Sweep],
 ) -> Sweep:
     if not selection.which.states:
         return Sweep(done=0)
-    page = session.read(lambda db: _page(db, selection, limit))
-    if not page.jobs:
+    seqs, more = session.read(lambda db: _page(db, selection, limit))
+    if not seqs:
         return Sweep(done=0)
-    swept = session.write(lambda db: change(db, page))
-    if not page.more:
+    swept = session.write(lambda db: change(db, seqs))
+    if not more:
         return swept
-    return attrs.evolve(swept, rest=attrs.evolve(selection, below=page.jobs[-1].seq))
+    return attrs.evolve(swept, rest=attrs.evolve(selection, below=seqs[-1]))
 
 
-def _page(db: sqlite3.Connection, selection: Selection, limit: int) -> Page:
+def _page(db: sqlite3.Connection, selection: Selection, limit: int) -> tuple[list[int], bool]:
     # Older than the first job from ``below`` on: that bound cannot be deleted meanwhile.
     bound = db.execute(SQL["at_or_after"], {"seq": selection.below}).fetchall()
-    return paging.page(
+    return paging.page_of_numbers(
         db, selection.which, Order.NEWEST, limit=limit, after=bound[0][0] if bound else None
     )
 
 
-def _still(db: sqlite3.Connection, page: Page, which: JobFilter) -> Iterator[tuple[int, State]]:
-    seqs = rows.packed([job.seq for job in page.jobs])
-    for seq, state in db.execute(SQL["states_of"], {"seqs": seqs}).fetchall():
+def _still(
+    db: sqlite3.Connection, seqs: list[int], which: JobFilter
+) -> Iterator[tuple[int, State, str, str | None]]:
+    """The number, state, id and unique key of those that the verb takes."""
+    asked = {"seqs": rows.packed(seqs)}
+    for seq, state, id_, key in db.execute(SQL["states_of"], asked).fetchall():
         if state in which.states:
-            yield seq, State(state)
+            yield seq, State(state), id_, key

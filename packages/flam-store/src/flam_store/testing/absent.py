@@ -69,3 +69,15 @@ class EnqueueingAbsent(Suite):
         with pytest.raises(SpecError):
             store.enqueue_absent(spec("b", after=("nobody",)))
         assert everything(store) == before
+
+    def test_an_earlier_one_of_many_stands_in(self, store: Store) -> None:
+        store.enqueue(spec("old", unique_key="old"))
+        specs = [spec(f"j{n}", unique_key=f"k{n}") for n in range(250)]
+        specs[120] = spec("j120", unique_key="k119")
+        specs[130] = spec("j129", unique_key="k130")
+        specs[240] = spec("j20", unique_key="old")
+        specs[241] = spec("j241", unique_key="old")
+        held = {120: "j119", 130: "j129", 240: "j20", 241: "old"}
+        assert store.enqueue_many_absent(specs) == held
+        new = [spec.id for place, spec in enumerate(specs) if place not in held]
+        assert [job.id for job in store.jobs(limit=0).jobs] == [*reversed(new), "old"]

@@ -136,6 +136,43 @@ class Enqueueing(Suite):
         with pytest.raises(IdTaken, match="'old' belongs to a stored job"):
             store.enqueue_many([spec("a"), spec("old"), spec("a")])
 
+    @pytest.mark.parametrize("first_bad", [0, 99, 100, 150, 249])
+    def test_of_many_the_first_that_is_refused_is_named(self, store: Store, first_bad: int) -> None:
+        store.enqueue(spec("old", unique_key="k"))
+        before = everything(store)
+        specs = [spec(f"j{n}") for n in range(250)]
+        specs[first_bad] = spec(f"j{first_bad}", unique_key="k")
+        for later in (spec("old"), spec("x", after=("nobody",))):
+            with pytest.raises(KeyTaken) as caught:
+                store.enqueue_many([*specs, later])
+            assert (caught.value.unique_key, caught.value.holder) == ("k", "old")
+            assert everything(store) == before
+
+    @pytest.mark.parametrize("distance", [1, 99, 100, 101, 230])
+    def test_one_of_many_is_refused_for_an_earlier_one(self, store: Store, distance: int) -> None:
+        specs = [spec(f"j{n}") for n in range(250)]
+        specs[10] = spec("first", unique_key="k")
+        with pytest.raises(IdTaken) as taken:
+            store.enqueue_many([*specs[: 10 + distance], spec("first"), *specs[10 + distance :]])
+        assert taken.value.job_id == "first"
+        specs[10 + distance] = spec("second", unique_key="k")
+        with pytest.raises(KeyTaken) as caught:
+            store.enqueue_many(specs)
+        assert (caught.value.unique_key, caught.value.holder) == ("k", "first")
+        assert everything(store) == ((), ())
+
+    def test_each_of_many_may_wait_for_those_before_it(self, store: Store, other: Store) -> None:
+        store.enqueue(spec("j0"))
+        store.enqueue_many(
+            spec(f"j{n}", after=tuple({"j0", f"j{n - 1}", f"j{n // 2}"}), labels={"n": str(n)})
+            for n in range(1, 250)
+        )
+        assert other.overview().counts[State.BLOCKED] == 249
+        for n in range(1, 250):
+            job = other.job(f"j{n}")
+            assert set(job.after) == {"j0", f"j{n - 1}", f"j{n // 2}"}
+            assert job.labels == {"n": str(n)}
+
     def test_an_iterable_that_fails_leaves_none_of_many(self, store: Store) -> None:
         def failing() -> Iterator[JobSpec]:
             yield spec("a")

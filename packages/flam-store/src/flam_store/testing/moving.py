@@ -308,6 +308,39 @@ class Moving(Suite):
         assert list(store.export()) == []
         assert store.import_jobs([]).jobs == 0
 
+    def test_wide_jobs_are_exported_and_imported_each_once(self, store: Store) -> None:
+        wide = "\u20ac" * 300_000
+        store.enqueue_many(
+            spec(f"j{n}", stdin=wide if n % 4 else None, after=("j0",) if n else ())
+            for n in range(30)
+        )
+        records = list(store.export())
+        assert [each.id for each in records] == [f"j{n}" for n in range(30)]
+        emptied(store)
+        assert store.import_jobs(records).jobs == 30
+        assert list(store.export()) == records
+
+    def test_of_many_records_the_first_that_is_refused_is_named(
+        self, store: Store, records: list[Record]
+    ) -> None:
+        like = next(each for each in records if each.state is State.PENDING)
+        store.enqueue(spec("old", unique_key="k"))
+        before = everything(store)
+        many = [
+            attrs.evolve(like, spec=attrs.evolve(like.spec, id=f"j{n}"), line=n) for n in range(250)
+        ]
+        many[120] = attrs.evolve(
+            like, spec=attrs.evolve(like.spec, id="bad", unique_key="k"), line=120
+        )
+        many[180] = attrs.evolve(
+            like, spec=attrs.evolve(like.spec, id="worse", after=("nobody",)), line=180
+        )
+        with pytest.raises(KeyTaken) as caught:
+            store.import_jobs(many)
+        assert (caught.value.unique_key, caught.value.holder) == ("k", "old")
+        assert caught.value.__notes__ == ["Line 120 has an unfinished job with that key."]
+        assert everything(store) == before
+
 
 def emptied(store: Store) -> None:
     """Take everything out of the queue."""

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from flam_store.errors import JobNotFound
-from flam_store.job import JobFilter
+from flam_store.job import JobFilter, Order
 from flam_store.state import FINISHED, State
 from flam_store.store import Store
 from flam_store.testing.clock import FakeClock
-from flam_store.testing.given import OUTCOMES, everything, run, spec, state_of, stored_in
+from flam_store.testing.given import DAY, OUTCOMES, everything, run, spec, state_of, stored_in
 from flam_store.testing.suite import Suite
 
 ALL = JobFilter()
@@ -61,6 +61,30 @@ class Purging(Suite):
         which = JobFilter(states=(State.DEAD,), queue="default", labels={"a": "b", "c": "d"})
         assert store.purge(which) == (hit.seq,)
         assert {job.id for job in everything(store)[0]} == {"queue", "label", "state"}
+
+    @pytest.mark.parametrize("old", [0, 1, 7, 29, 30])
+    def test_those_go_that_are_old_enough_however_many_came_later(
+        self, store: Store, clock: FakeClock, old: int
+    ) -> None:
+        for n in range(30):
+            stored_in(store, State.COMPLETED, f"j{n}")
+            clock.advance(timedelta(minutes=10))
+        stored_in(store, State.PENDING, "waits")
+        age = timedelta(minutes=10) * (30 - old) + timedelta(minutes=1)
+        assert len(store.purge(ALL, older_than=age)) == old
+        left = [f"j{n}" for n in range(old, 30)]
+        assert [job.id for job in store.jobs(order=Order.OLDEST).jobs] == [*left, "waits"]
+
+    def test_imported_jobs_go_by_their_own_times(self, store: Store, clock: FakeClock) -> None:
+        stored_in(store, State.COMPLETED, "old")
+        records = list(store.export())
+        store.purge(ALL)
+        clock.advance(2 * DAY)
+        stored_in(store, State.COMPLETED, "new")
+        store.import_jobs(records)
+        stored_in(store, State.COMPLETED, "newest")
+        assert len(store.purge(ALL, older_than=DAY)) == 1
+        assert [job.id for job in store.jobs().jobs] == ["newest", "new"]
 
     def test_it_goes_in_portions_until_none_is_left(self, store: Store) -> None:
         seqs = [stored_in(store, state, f"{state}-{n}").seq

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from flam_store.errors import JobNotFound
-from flam_store.job import JobFilter
+from flam_store.job import JobFilter, Order
 from flam_store.state import State
 from flam_store.store import Store
 from flam_store.testing.clock import FakeClock
@@ -176,3 +176,27 @@ class Reading(Suite):
         for state in State:
             stored_in(store, state, state.value, queue=state.value)
         assert [claim.job for claim in store.running()] == [store.job("processing")]
+
+    @pytest.mark.parametrize("order", Order)
+    def test_a_page_of_wide_jobs_is_short_and_the_next_goes_on_there(
+        self, store: Store, order: Order
+    ) -> None:
+        wide = "x" * (1 << 20)
+        store.enqueue_many(
+            spec(
+                f"j{n}",
+                stdin=wide,
+                command="Echo" if n % 3 else None,
+                args=None if n % 3 else ("E",),
+            )
+            for n in range(40)
+        )
+        for which in (JobFilter(), JobFilter(command="E", states=(State.PENDING,))):
+            pages = [store.jobs(which, limit=30, order=order)]
+            while pages[-1].more:
+                after = pages[-1].jobs[-1].id
+                pages.append(store.jobs(which, limit=30, order=order, after=after))
+            assert all(1 <= len(page.jobs) <= 8 for page in pages)
+            found = [job.id for page in pages for job in page.jobs]
+            assert found == [job.id for job in store.jobs(limit=0, order=order).jobs]
+            assert len(found) == 40

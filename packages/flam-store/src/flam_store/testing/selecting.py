@@ -141,3 +141,18 @@ class Selecting(Suite):
         ended(store, claimed(store), OUTCOMES["completed"])
         store.retry_selected(chosen(store, states=(State.COMPLETED,)))
         assert state_of(store, "child") is State.BLOCKED
+
+    def test_wide_jobs_are_taken_as_many_at_a_time_as_narrow_ones(self, store: Store) -> None:
+        store.enqueue_many(spec(f"j{n}", stdin="x" * (1 << 20)) for n in range(12))
+        for verb in (lambda rest: store.cancel_selected(rest, by="me"), store.retry_selected):
+            assert [sweep.done for sweep in swept(verb, chosen(store))] == [12]
+
+    def test_a_selection_may_go_by_a_piece_of_the_command(self, store: Store) -> None:
+        store.enqueue_many(
+            [spec("a", command="tar x"), spec("b"), spec("c", command=None, args=("TAR",))]
+        )
+        (sweep,) = swept(
+            lambda rest: store.cancel_selected(rest, by="me"), chosen(store, command="tar")
+        )
+        assert sweep.done == 2
+        assert state_of(store, "b") is State.PENDING
