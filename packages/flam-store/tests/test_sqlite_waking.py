@@ -67,7 +67,7 @@ def test_a_queue_that_is_kept_nowhere_rings_nobody(
         assert select.select([bell], [], [], 0) == ([], [], [])
 
 
-@pytest.mark.parametrize("verb", ["enqueue_many", "request_stop", "retry", "update"])
+@pytest.mark.parametrize("verb", ["enqueue_many", "request_stop", "retry", "update", "forget"])
 def test_what_a_waiting_worker_should_know_wakes_it(
     verb: str, path: Path, children: Children
 ) -> None:
@@ -77,6 +77,9 @@ def test_what_a_waiting_worker_should_know_wakes_it(
     child = waiting(children, path)
     with open_store(f"sqlite:///{path}") as store:
         match verb:
+            case "forget":
+                store.register(registration("another"))
+                store.forget("another")
             case "enqueue_many":
                 store.enqueue_many([spec("k")])
             case "request_stop":

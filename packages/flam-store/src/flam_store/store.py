@@ -209,7 +209,10 @@ class Store(StoreReader, Protocol):
         """Extend the lease of a worker from now, and tell what is wanted of it."""
 
     def forget(self, worker_id: str) -> None:
-        """Take a worker out of the register, unless it is unknown or still holds a job."""
+        """Take a worker out of the register, unless it is unknown or still holds a job.
+
+        Whoever waits is woken: the others of a pool that drains have waited for this one's job.
+        """
 
     def add_schedule(self, spec: ScheduleSpec) -> Schedule:
         """Store a schedule; its first tick is later than now. ScheduleTaken; SpecError.

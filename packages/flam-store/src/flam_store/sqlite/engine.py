@@ -230,7 +230,8 @@ class SqliteStore:
     def forget(self, worker_id: str) -> None:
         from flam_store.sqlite import registry
 
-        self._session.write(lambda db: registry.forget(db, worker_id))
+        # Who waits for the end of all work has to hear of it, too.
+        self._ringing(self._session.write(lambda db: registry.forget(db, worker_id)))
 
     def add_schedule(self, spec: ScheduleSpec) -> Schedule:
         from flam_store.sqlite import scheduling
