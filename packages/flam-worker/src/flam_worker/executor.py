@@ -191,15 +191,20 @@ def _group_lives(leader: int) -> bool:
 
 
 def _has_children() -> bool:
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
+    if sys.platform == "linux":
+        with suppress(ChildProcessError):
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            return True
+    return False
 
 
 def _reap_orphans(main: int) -> None:
-    """Reap adopted processes that have ended, and leave the command itself."""
+    """Reap adopted processes that have ended, and leave the command itself.
+
+    Elsewhere nobody is adopted, and macOS has no ``waitid`` before Python 3.13.
+    """
+    if sys.platform != "linux":
+        return
     with suppress(ChildProcessError):
         while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             if found.si_pid == main:

@@ -38,9 +38,9 @@ def host() -> str:
 @cache
 def boot() -> str:
     """This boot of this host and, where there are such, this pid namespace of it."""
-    import psutil
-
     if sys.platform != "linux":
+        import psutil
+
         return f"{psutil.boot_time():.0f}"
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"

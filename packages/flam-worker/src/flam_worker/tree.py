@@ -186,10 +186,10 @@ def _is_marked(pid: int, traces: Traces) -> bool:
 
 
 def _has_cookie(pid: int, cookie: str) -> bool:
-    import psutil
-
     wanted = f"{COOKIE}={cookie}"
     if sys.platform != "linux":
+        import psutil
+
         with suppress(psutil.Error):
             return psutil.Process(pid).environ().get(COOKIE) == cookie
         return False
@@ -199,9 +199,9 @@ def _has_cookie(pid: int, cookie: str) -> bool:
 
 
 def _cookie(pid: int) -> str | None:
-    import psutil
-
     if sys.platform != "linux":
+        import psutil
+
         with suppress(psutil.Error):
             return psutil.Process(pid).environ().get(COOKIE)
         return None
@@ -214,9 +214,9 @@ def _cookie(pid: int) -> str | None:
 
 
 def _has_open(pid: int, wanted: os.stat_result) -> bool:
-    import psutil
-
     if sys.platform != "linux":
+        import psutil
+
         with suppress(OSError, psutil.Error):
             files = (os.stat(file.path) for file in psutil.Process(pid).open_files())
             return any(os.path.samestat(wanted, found) for found in files)
