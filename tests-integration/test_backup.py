@@ -42,7 +42,8 @@ def test_every_job_of_a_backup_that_was_made_at_work_runs_after_a_restore(flam: 
     restored = flam.json("restore", backup)
     before = flam.counts()
     assert restored["jobs"] == JOBS == sum(before.values())
-    assert restored["processing"] == before["processing"] <= 4
+    # Of jobs as short as these a worker claims up to 32 at once.
+    assert restored["processing"] == before["processing"] <= 4 * 32
     assert 0 < before["completed"] < JOBS
     written.unlink()
     flam.start(4)
