@@ -14,6 +14,7 @@ from flam_store.job import Claim
 from flam_store.outcome import Completed, Result
 
 PART = "finish and claim, one process"
+AT_ONCE = 16
 _ROUNDS = 3
 """Rounds of this part to one of the whole: they are short."""
 
@@ -21,14 +22,15 @@ _ROUNDS = 3
 class Turns:
     """A registered worker that finishes what it holds and claims the next, in one step."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, at_once: int = 1) -> None:
         self._store = store
+        self._at_once = at_once
         self._worker = registered(store)
         self._claims: tuple[Claim, ...] = ()
 
     def turn(self) -> bool:
         """False when nothing was left to claim."""
-        self._claims = self._finish(want=1)
+        self._claims = self._finish(want=self._at_once)
         return bool(self._claims)
 
     def end(self) -> None:
@@ -63,19 +65,19 @@ def measure(setting: Setting) -> Iterator[Line]:
         queue_of(made_home(folder / "home")) as store,
         loop_at(folder / "loop.db") as loop,
     ):
-        store.enqueue_many(JobSpec(command="true") for _ in range((rounds + 1) * count))
-        loop.fill((rounds + 1) * count)
-        contenders = {"flam": Turns(store).turn, "loop": loop.turn}
+        needed = (rounds + 1) * (count + 1) * (1 + AT_ONCE)
+        store.enqueue_many(JobSpec(command="true") for _ in range(needed))
+        loop.fill(needed)
+        one, many = Turns(store), Turns(store, AT_ONCE)
+        contenders = {"flam": one.turn, "many": many.turn, "loop": loop.turn}
         rates = _alternating(contenders, rounds, count)
-    yield paired(
-        rates["flam"],
-        rates["loop"],
-        part=PART,
-        what=f"{rounds} times {count} turns",
-        unit="/s",
-        against_what="SQLite loop, two commits",
-        goal="at least 1.0",
-    )
+        one.end()
+        many.end()
+    each = {"part": PART, "unit": "/s", "against_what": "SQLite loop, two commits"}
+    what = f"{rounds} times {count} turns"
+    yield paired(rates["flam"], rates["loop"], what=what, goal="at least 1.0", **each)
+    jobs = [AT_ONCE * each for each in rates["many"]]
+    yield paired(jobs, rates["loop"], what=f"the jobs of turns of {AT_ONCE}, as short ones", **each)
 
 
 def _alternating(
