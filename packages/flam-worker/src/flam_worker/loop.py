@@ -7,6 +7,7 @@ import os
 import random
 import time
 from collections import deque
+from contextlib import suppress
 from datetime import timedelta
 
 import attrs
@@ -107,7 +108,8 @@ class Worker:
         self._store.forget(self.id)
         self._footprint.close()
         footprint.erase(self._settings.run_folder, self.id)
-        self._logs.nameless(self.id).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._logs.nameless(self.id).unlink()
 
     def _turn(self, want: int) -> Turn:
         """Report and claim. While the store is busy or full, keep what has ended and try again."""
