@@ -72,7 +72,10 @@ class Worker:
         self._without_store, self._without_means = _Pause(), _Pause()
 
     def register(self) -> None:
-        """Make the worker known, with a fresh lease. Its signals must be handled by now."""
+        """Make the worker known, with a fresh lease. Its signals must be handled by now.
+
+        StoreError, also when it can leave no footprint.
+        """
         registration = Registration(
             id=self.id,
             role=Role.WORKER,
@@ -83,7 +86,12 @@ class Worker:
         )
         self._store.register(registration)
         self._renewed = time.monotonic()
-        self._footprint = footprint.Footprint(self._settings.run_folder, self.id)
+        folder = self._settings.run_folder
+        try:
+            self._footprint = footprint.Footprint(folder, self.id)
+        except OSError as error:
+            problem = f"cannot take a worker's record: {error.strerror}. Mend that and try again."
+            raise StoreError(str(folder), problem) from error
 
     def run(self) -> None:
         while True:
