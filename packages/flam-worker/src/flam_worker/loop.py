@@ -143,7 +143,7 @@ class Worker:
             want=want,
             queues=self._settings.queues,
         )
-        self._group.ended.clear()
+        self._group.reported()
         for result in turn.refused:
             log.warning("attempt %s of job %s was no longer held", result.attempt, result.seq)
         return turn
