@@ -377,3 +377,74 @@ def test_trouble_with_holes_ends_no_worker(logs: Logs, monkeypatch: pytest.Monke
     write(output.fd, pattern(50_000))
     output.look()
     assert output.finish() == 50_000
+
+
+# The nameless file of a worker
+
+
+def silent(logs: Logs, seq: int) -> Capture:
+    return Capture(logs, seq, 1, CAP, worker="w")
+
+
+def written_by_next(logs: Logs) -> bytes:
+    """What the output of the next job has when that writes one line."""
+    following = silent(logs, 2)
+    os.write(following.fd, b"following\n")
+    assert following.finish() == len(b"following\n")
+    assert stat.S_IMODE(logs.path_of(2, 1).stat().st_mode) == 0o600
+    return logs.path_of(2, 1).read_bytes()
+
+
+def test_rights_that_a_silent_job_gave_to_its_output_are_not_the_next_ones(logs: Logs) -> None:
+    first = silent(logs, 1)
+    os.fchmod(first.fd, 0o666)
+    first.finish()
+    assert written_by_next(logs) == b"following\n"
+
+
+def test_a_silent_job_that_kept_a_link_to_its_output_does_not_see_the_next_ones(
+    logs: Logs, tmp_path: Path
+) -> None:
+    first = silent(logs, 1)
+    os.link(logs.nameless("w"), tmp_path / "mine")
+    first.finish()
+    assert written_by_next(logs) == b"following\n"
+    assert (tmp_path / "mine").read_bytes() == b""
+
+
+def test_a_link_in_place_of_the_nameless_file_is_neither_followed_nor_in_the_way(
+    logs: Logs, tmp_path: Path
+) -> None:
+    silent(logs, 1).finish()
+    logs.nameless("w").unlink()
+    logs.nameless("w").symlink_to(tmp_path / "elsewhere")
+    assert written_by_next(logs) == b"following\n"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_in_place_of_the_nameless_file_is_not_in_the_way(logs: Logs) -> None:
+    silent(logs, 1).finish()
+    logs.nameless("w").unlink()
+    logs.nameless("w").mkdir()
+    assert written_by_next(logs) == b"following\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nobody takes rights from root")
+def test_a_silent_job_that_took_all_rights_from_its_output_harms_no_other(logs: Logs) -> None:
+    first = silent(logs, 1)
+    os.fchmod(first.fd, 0)
+    first.finish()
+    assert written_by_next(logs) == b"following\n"
+
+
+def test_output_that_cannot_be_named_is_told_once(
+    logs: Logs, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = silent(logs, 1)
+    logs.nameless("w").unlink()
+    for _ in range(3):
+        made.look()
+    os.write(made.fd, b"lost")
+    made.finish()
+    assert len(caplog.records) == 1
+    assert written_by_next(logs) == b"following\n"

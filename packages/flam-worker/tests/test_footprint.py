@@ -129,6 +129,15 @@ def test_where_there_is_no_room_there_is_no_footprint(
         Footprint(folder, "worker-1")
 
 
+def test_where_there_is_room_for_a_part_there_is_no_footprint(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: write(fd, data[:4096], at))
+    with pytest.raises(OSError, match="No space"):
+        Footprint(folder, "worker-1")
+
+
 def test_a_whole_group_finds_room(folder: Path, footprint: Footprint) -> None:
     for place in range(MOST):
         footprint.keep(place, success(place + 1))

@@ -155,6 +155,23 @@ def test_a_failure_is_reported_before_the_next_is_run(
         assert started.left()
 
 
+def test_one_that_is_reported_after_others_of_its_group_began_after_them(
+    pools: Pools, children: Children, patient: None
+) -> None:
+    before, failing, last = enqueued_at_once(
+        pools, "sleep 0.1", "exit 3", "sleep 0.1", max_retries=0
+    )
+    with worker(pools, children) as started:
+        pools.wait_for(last)
+        started.tell(GRACEFUL)
+        assert started.left()
+    (long,), (failed,), (late,) = map(pools.attempts, (before, failing, last))
+    assert failed.finished_at is not None
+    assert late.finished_at is not None
+    assert long.started_at < failed.started_at <= late.started_at
+    assert failed.finished_at <= late.started_at + timedelta(milliseconds=1)
+
+
 def test_what_waits_behind_a_job_that_lasts_is_put_back_and_what_had_ended_is_reported(
     pools: Pools, children: Children, eager: None
 ) -> None:

@@ -96,6 +96,18 @@ def test_a_worker_that_was_told_to_stop_before_its_first_turn_takes_no_job(
     assert pools.records() == ()
 
 
+def test_a_pool_whose_workers_can_leave_no_record_says_so_in_a_line(pools: Pools) -> None:
+    job = pools.enqueue("true")
+    (pools.home.path / "run").write_text("in the way")
+    process = pools.foreground("--drain")
+    assert process.wait(60) == 5
+    assert f"{pools.home.path / 'run'} cannot take a worker's record: File exists" in (
+        pools.log.read_text()
+    )
+    assert "Traceback" not in pools.log.read_text()
+    assert pools.history(job) == []
+
+
 def test_a_worker_that_is_told_to_stop_at_once_puts_its_job_back(
     pools: Pools, children: Children, tmp_path: Path
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +19,8 @@ log = logging.getLogger(__name__)
 _BLOCK = 4096
 _PIECE = 1 << 20
 _LOOK_LEAST_SECONDS, _LOOK_MOST_SECONDS = 0.01, 0.25
+
+_IN_THE_WAY = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP})
 
 
 def _nothing() -> None:
@@ -43,6 +47,7 @@ class Capture:
         self._head = max_bytes // 2
         self._tail = max_bytes - self._head
         self._nameless = worker
+        self._is_told = False
         self.fd = self._created() if worker is None else self._opened(worker)
         self._hole_end = _up(self._head)
         self._pause = _LOOK_LEAST_SECONDS
@@ -64,12 +69,18 @@ class Capture:
     def _opened(self, worker: str) -> int:
         """Opened anew each time, so that no job finds the flags that another has set."""
         seq, _ = self._fence
-        fd = self._logs.create_nameless(worker, seq)
-        if not os.fstat(fd).st_size:
-            return fd
-        os.close(fd)
-        self._logs.nameless(worker).unlink()  # left by one that could not be named
-        return self._logs.create_nameless(worker, seq)
+        try:
+            fd = self._logs.create_nameless(worker, seq)
+            if _is_as_made(fd):
+                return fd
+            os.close(fd)
+            self._logs.nameless(worker).unlink()
+            return self._logs.create_nameless(worker, seq)
+        except OSError as error:
+            if error.errno not in _IN_THE_WAY:
+                raise
+            self._nameless = None  # what a job did to it is no other's failure
+            return self._created()
 
     def _name(self) -> None:
         """Put the file where readers look for it; if that fails, it is tried at the next look."""
@@ -78,7 +89,9 @@ class Capture:
         try:
             self._logs.name(self._nameless, *self._fence)
         except OSError as error:
-            log.warning("%s cannot be made: %s", self._path, error)
+            if not self._is_told:
+                log.warning("%s cannot be made: %s", self._path, error)
+            self._is_told = True
         else:
             self._nameless = None
 
@@ -112,6 +125,12 @@ class Capture:
             except OSError as error:
                 log.warning("%s cannot be shortened: %s", self._path, error)
         return size
+
+
+def _is_as_made(fd: int) -> bool:
+    """Whether no job has written to the file, given rights to it, or linked it elsewhere."""
+    found = os.fstat(fd)
+    return (found.st_size, found.st_mode, found.st_nlink) == (0, stat.S_IFREG | 0o600, 1)
 
 
 def compact(

@@ -8,6 +8,7 @@ knows which of them reached the disk.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,8 @@ class Footprint:
         fd = os.open(folder / worker_id, flags, 0o600)
         try:
             # Room is made now: writing to a mapping of a file with holes can end the process.
-            os.pwrite(fd, b" " * (_SIZE * _PLACES), 0)
+            if os.pwrite(fd, b" " * (_SIZE * _PLACES), 0) < _SIZE * _PLACES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._records = mmap.mmap(fd, _SIZE * _PLACES)
         finally:
             os.close(fd)

@@ -27,6 +27,7 @@ class Group:
 
     waiting: deque[Claim] = attrs.field(factory=deque)
     ended: list[Ended | Result] = attrs.field(factory=list)
+    _has_reported: bool = attrs.field(default=False, init=False)
 
     def put_back(self, claim: Claim) -> None:
         """Let this one, which was not begun, be claimed again."""
@@ -39,11 +40,19 @@ class Group:
             self.put_back(self.waiting.popleft())
 
     def results(self, now: float) -> Sequence[Result]:
-        """What is to be reported at ``now``. A single one ends as it is reported."""
-        if len(self.ended) == 1:
+        """What is to be reported at ``now``.
+
+        The first, if it is reported by itself, began as it was claimed and ends as it is reported.
+        """
+        if len(self.ended) == 1 and not self._has_reported:
             (only,) = self.ended
             return (only.result if isinstance(only, Ended) else only,)
         return [_timed(each, now) if isinstance(each, Ended) else each for each in self.ended]
+
+    def reported(self) -> None:
+        """Forget what has ended, as the store knows it."""
+        self._has_reported = self._has_reported or bool(self.ended)
+        self.ended.clear()
 
 
 def _timed(ended: Ended, now: float) -> Result:

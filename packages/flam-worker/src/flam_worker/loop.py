@@ -7,6 +7,7 @@ import os
 import random
 import time
 from collections import deque
+from contextlib import suppress
 from datetime import timedelta
 
 import attrs
@@ -71,7 +72,10 @@ class Worker:
         self._without_store, self._without_means = _Pause(), _Pause()
 
     def register(self) -> None:
-        """Make the worker known, with a fresh lease. Its signals must be handled by now."""
+        """Make the worker known, with a fresh lease. Its signals must be handled by now.
+
+        StoreError, also when it can leave no footprint.
+        """
         registration = Registration(
             id=self.id,
             role=Role.WORKER,
@@ -82,7 +86,12 @@ class Worker:
         )
         self._store.register(registration)
         self._renewed = time.monotonic()
-        self._footprint = footprint.Footprint(self._settings.run_folder, self.id)
+        folder = self._settings.run_folder
+        try:
+            self._footprint = footprint.Footprint(folder, self.id)
+        except OSError as error:
+            problem = f"cannot take a worker's record: {error.strerror}. Mend that and try again."
+            raise StoreError(str(folder), problem) from error
 
     def run(self) -> None:
         while True:
@@ -107,7 +116,8 @@ class Worker:
         self._store.forget(self.id)
         self._footprint.close()
         footprint.erase(self._settings.run_folder, self.id)
-        self._logs.nameless(self.id).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._logs.nameless(self.id).unlink()
 
     def _turn(self, want: int) -> Turn:
         """Report and claim. While the store is busy or full, keep what has ended and try again."""
@@ -133,7 +143,7 @@ class Worker:
             want=want,
             queues=self._settings.queues,
         )
-        self._group.ended.clear()
+        self._group.reported()
         for result in turn.refused:
             log.warning("attempt %s of job %s was no longer held", result.attempt, result.seq)
         return turn

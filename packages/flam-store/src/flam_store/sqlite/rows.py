@@ -44,7 +44,8 @@ packed: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False, separator
 
 
 def packed_names(names: Collection[str] | None) -> str | None:
-    return None if names is None else packed(list(names))
+    """Each of them once."""
+    return None if names is None else packed(list(dict.fromkeys(names)))
 
 
 def job_row(spec: JobSpec, config: Config, *, seq: int, now: int, state: State) -> tuple[Any, ...]:
