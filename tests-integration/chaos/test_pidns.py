@@ -81,7 +81,7 @@ def test_after_a_reboot_nothing_recorded_before_it_is_signalled(chaos: Chaos) ->
         assert change(path, words, worker.pid, worker.born)
         for record in (chaos.flam.home / "run").iterdir():
             seq, attempt, *_ = record.read_text().split()
-            told = f"{seq} {attempt} {leader.pid} {leader.born}"
+            told = f"{seq} {attempt} {leader.pid} {leader.born} 0.5"
             record.write_text(told.ljust(128))
         assert chaos.flam.ctl("worker", "stop", "--now").returncode == 0
         chaos.start(1)

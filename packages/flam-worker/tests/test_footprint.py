@@ -41,7 +41,7 @@ def test_the_last_step_is_read_as_it_was_noted(
     footprint.note(12, 3, pid)
     step = step_in(folder, "worker-1")
     assert step is not None
-    assert step == Step(seq=12, attempt=3, pid=pid, seen=step.seen)
+    assert step == Step(seq=12, attempt=3, pid=pid, seen=step.seen, began=step.began)
     assert float(str(born(pid))) <= step.seen <= float(instant())
 
 
@@ -80,7 +80,7 @@ def test_a_worker_that_has_started_nothing_left_nothing(folder: Path, footprint:
 
 
 @pytest.mark.parametrize(
-    "content", [b"junk", b"1 2 three 4 5", b"1 2 3", b"1 2 3 4 5 6", b"\xff\x00 1"]
+    "content", [b"junk", b"1 2 three 4 5", b"1 2 3 4 five", b"1 2 3", b"1 2 3 4 5 6", b"\xff\x00 1"]
 )
 def test_what_cannot_be_read_is_nothing(folder: Path, content: bytes) -> None:
     folder.mkdir()

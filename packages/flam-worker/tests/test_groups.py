@@ -258,7 +258,11 @@ def test_when_it_is_killed_what_had_ended_stands_and_only_what_ran_has_crashed(
     pools: Pools, children: Children, patient: None
 ) -> None:
     told, ran = pools.home.path / "told", pools.home.path / "ran"
-    commands = [f"echo 1 >> {ran}; echo out", f"exec > /dev/null; touch {told}; {FOREVER}", "true"]
+    commands = [
+        f"sleep 0.1; echo 1 >> {ran}; echo out",
+        f"exec > /dev/null; touch {told}; {FOREVER}",
+        "true",
+    ]
     done, running, waiting = enqueued_at_once(pools, *commands, max_retries=0)
     with worker(pools, children) as started:
         killed_at(pools, started, told)
@@ -273,6 +277,8 @@ def test_when_it_is_killed_what_had_ended_stands_and_only_what_ran_has_crashed(
     assert ran.read_text() == "1\n"
     assert pools.job(running).state is State.DEAD
     assert pools.history(running) == ["crashed"]
+    (before,), (crashed,) = pools.attempts(done), pools.attempts(running)
+    assert crashed.started_at >= before.started_at + timedelta(seconds=0.09)
     assert pools.history(waiting) == ["released", "completed"]
     assert pools.job(waiting).attempts == 1
 

@@ -237,12 +237,13 @@ def test_two_graceful_stops_at_once_are_one_and_not_a_stop_now(
     job = Gated(pools)
     pools.start()
     assert job.pid
-    stops = [children.fork(pools.stop) for _ in range(2)]
+    first = children.fork(pools.stop)
     until_stopping(pools)
-    with pytest.raises(PoolTimeout):
-        pools.stop(timeout=0)
+    for _ in range(2):  # the same wish once more, without waiting for its fulfilment
+        with pytest.raises(PoolTimeout):
+            pools.stop(timeout=0)
     job.let_go()
-    assert [stop.answer() for stop in stops] == [1, 1]
+    assert first.answer() == 1
     assert pools.history(job.id) == ["completed"]
 
 

@@ -263,7 +263,7 @@ def test_a_footprint_whose_number_is_another_s_by_now_ends_nobody(
     claim = held(store, dead_process())
     pid = children.sleeping(environment=BARE, start_new_session=True).pid
     recovery.run_folder.mkdir()
-    record = f"{claim.job.seq} {claim.attempt} {pid} 1"
+    record = f"{claim.job.seq} {claim.attempt} {pid} 1 0.5"
     (recovery.run_folder / WORKER).write_text(record)
     assert recovery.sweep(store) == 1
     assert lives(pid)

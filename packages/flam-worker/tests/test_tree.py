@@ -58,7 +58,8 @@ def script(children: Children, text: str, **more: Any) -> subprocess.Popen[bytes
 
 def step(pid: int, seen: float | None = None) -> Step:
     """A leader that was seen then, or just now."""
-    return Step(seq=1, attempt=1, pid=pid, seen=float(instant()) if seen is None else seen)
+    seen = float(instant()) if seen is None else seen
+    return Step(seq=1, attempt=1, pid=pid, seen=seen, began=0.0)
 
 
 # Finding

@@ -89,7 +89,12 @@ class Logs:
 
     def name(self, worker: str, seq: int, attempt: int) -> None:
         """Make the worker's file the output of an attempt, in the place of any other."""
-        os.rename(self.nameless(worker), self.path_of(seq, attempt))
+        path = self.path_of(seq, attempt)
+        try:
+            os.rename(self.nameless(worker), path)
+        except FileNotFoundError:
+            _make_folder(path.parent)
+            os.rename(self.nameless(worker), path)
 
     def open(self, seq: int, attempt: int) -> int:
         """A descriptor to read from. FileNotFoundError when nothing was ever written there."""

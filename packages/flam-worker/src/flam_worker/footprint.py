@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,8 @@ class Step:
     attempt: int
     pid: int
     seen: float
+    began: float
+    """In seconds of the monotonic clock of this boot."""
 
 
 @attrs.frozen(kw_only=True)
@@ -84,10 +87,11 @@ class Footprint:
             self._records = mmap.mmap(fd, _SIZE * _PLACES)
         finally:
             os.close(fd)
-        self._process = "0 0 0"
+        self._process, self._began = "0 0 0", 0.0
 
     def begin(self, seq: int, attempt: int) -> None:
         """Record which attempt is about to be started."""
+        self._began = time.monotonic()
         self._process = f"{seq} {attempt} 0"
         self.see()
 
@@ -98,7 +102,7 @@ class Footprint:
 
     def see(self) -> None:
         """Record that the process noted last is not yet reaped, so that its pid is its own."""
-        self._write(0, f"{self._process} {instant()}")
+        self._write(0, f"{self._process} {instant()} {self._began!r}")
 
     def keep(self, place: int, success: Success) -> None:
         """Record a success in a place from 0 on; what stood there was reported."""
@@ -128,8 +132,10 @@ def read(folder: Path, worker_id: str) -> Trail | None:
 
 
 def _step(record: Sequence[str]) -> Step:
-    seq, attempt, pid, seen = record
-    return Step(seq=int(seq), attempt=int(attempt), pid=int(pid), seen=float(seen))
+    seq, attempt, pid, seen, began = record
+    return Step(
+        seq=int(seq), attempt=int(attempt), pid=int(pid), seen=float(seen), began=float(began)
+    )
 
 
 def _success(record: Sequence[str]) -> Success:

@@ -106,6 +106,12 @@ class _Lost:
         return self.trail is None or self.trail.has_begun(self.fence)
 
     @property
+    def step(self) -> footprint.Step | None:
+        """What it began last, if that is this attempt."""
+        step = self.trail.step if self.trail else None
+        return step if step and (step.seq, step.attempt) == self.fence else None
+
+    @property
     def success(self) -> footprint.Success | None:
         return None if self.trail is None else self.trail.successes.get(self.fence)
 
@@ -192,17 +198,9 @@ class Recovery:
             result, what = _completed(success), "had completed"
         elif lost.has_begun:
             self._name_output(lost)
-            outcome = decide(Crashed(lost.how), claim.job, 0.0)
-            result, what = (
-                Result(seq=claim.job.seq, attempt=claim.attempt, outcome=outcome),
-                "crashed",
-            )
+            result, what = _crashed(lost), "crashed"
         else:
-            outcome = Released(reason=f"{lost.how} before it was begun")
-            result, what = (
-                Result(seq=claim.job.seq, attempt=claim.attempt, outcome=outcome),
-                "was not begun",
-            )
+            result, what = _not_begun(lost), "was not begun"
         if store.finish([result], worker_id=claim.worker).refused:
             return 0
         log.warning("job %s: attempt %s %s: %s", claim.job.id, claim.attempt, what, lost.how)
@@ -210,8 +208,7 @@ class Recovery:
 
     def _name_output(self, lost: _Lost) -> None:
         """Keep what it had written while it was too young to have a file of its own."""
-        step = lost.trail.step if lost.trail else None
-        if step is None or (step.seq, step.attempt) != lost.fence:
+        if lost.step is None:
             return
         with suppress(OSError):
             if not os.path.lexists(self.logs.path_of(*lost.fence)):
@@ -228,13 +225,12 @@ class Recovery:
 
     def _traces(self, lost: _Lost) -> tree.Traces:
         claim = lost.claim
-        step = lost.trail.step if lost.trail else None
-        is_its = step is not None and step.pid and (step.seq, step.attempt) == lost.fence
+        step = lost.step
         named = self.logs.path_of(*lost.fence)
         return tree.Traces(
             cookie=cookie(claim),
             logs=frozenset(map(os.path.realpath, (named, self.logs.nameless(claim.worker)))),
-            leader=step if is_its else None,
+            leader=step if step and step.pid else None,
         )
 
 
@@ -245,11 +241,27 @@ def _completed(success: footprint.Success) -> Result:
         attempt=success.attempt,
         outcome=Completed(exit_code=success.exit_code),
         output_bytes=success.output_bytes,
-        when=When(
-            began_ago=timedelta(seconds=now - success.began),
-            ended_ago=timedelta(seconds=now - success.ended),
-        ),
+        when=_when(now - success.began, now - success.ended),
     )
+
+
+def _crashed(lost: _Lost) -> Result:
+    seq, attempt = lost.fence
+    outcome = decide(Crashed(lost.how), lost.claim.job, 0.0)
+    step = lost.step
+    when = None if step is None else _when(time.monotonic() - step.began, 0.0)
+    return Result(seq=seq, attempt=attempt, outcome=outcome, when=when)
+
+
+def _not_begun(lost: _Lost) -> Result:
+    seq, attempt = lost.fence
+    return Result(
+        seq=seq, attempt=attempt, outcome=Released(reason=f"{lost.how} before it was begun")
+    )
+
+
+def _when(began_ago: float, ended_ago: float) -> When:
+    return When(began_ago=timedelta(seconds=began_ago), ended_ago=timedelta(seconds=ended_ago))
 
 
 def _unknown(claim: Claim, known: Collection[str]) -> str | None:

@@ -35,12 +35,13 @@ def turn(
     queues: Collection[str] | None,
     config: Config,
     now: int,
+    reported_at: int,
 ) -> tuple[Turn, int]:
     """Record the results, then claim up to ``want`` jobs for a registered worker.
 
     Also returns how many jobs the results have made fit for others to claim.
     """
-    freed = [_finish(db, result, config, now=now) for result in results]
+    freed = [_finish(db, result, config, now=now, reported_at=reported_at) for result in results]
     refused = tuple(result for result, jobs in zip(results, freed, strict=True) if jobs is None)
     answer = _claims(db, worker_id=worker_id, want=want, queues=queues, config=config, now=now)
     return attrs.evolve(answer, refused=refused), sum(jobs or 0 for jobs in freed)
@@ -146,10 +147,12 @@ def _bury(
     failure = Failure(state=AttemptState.FAILED, cause="unreadable", error=problem)
     seq, attempt = start
     result = Result(seq=seq, attempt=attempt, outcome=Dead(failure=failure))
-    _finish(db, result, config, now=now)
+    _finish(db, result, config, now=now, reported_at=now)
 
 
-def _finish(db: sqlite3.Connection, result: Result, config: Config, *, now: int) -> int | None:
+def _finish(
+    db: sqlite3.Connection, result: Result, config: Config, *, now: int, reported_at: int
+) -> int | None:
     """Write the outcome where the attempt still holds its job, or return None.
 
     Returns how many jobs it has made fit to be claimed.
@@ -163,7 +166,7 @@ def _finish(db: sqlite3.Connection, result: Result, config: Config, *, now: int)
         note = f"; its worker reported later: {_told(result)}"
         db.execute(SQL["note_late_result"], fence | {"note": note})
         return None
-    ended_at = _tell_when(db, fence, result.when, now=now)
+    ended_at = _tell_when(db, fence, result.when, now, reported_at)
     db.execute(SQL["end_attempt"], fence | _attempt_after(result) | {"ended_at": ended_at})
     ((may_have_children, may_have_hooks),) = settled
     fit = int(job["ready"] is not None)
@@ -181,13 +184,13 @@ def _run_hooks(db: sqlite3.Connection, result: Result, config: Config, *, now: i
 
 
 def _tell_when(
-    db: sqlite3.Connection, fence: dict[str, int], when: When | None, *, now: int
+    db: sqlite3.Connection, fence: dict[str, int], when: When | None, now: int, reported_at: int
 ) -> int:
     """Correct the start of an attempt that is reported late, and return when it ended."""
     if when is None:
         return now
-    ended_at = now - max(0, span(when.ended_ago))
-    began_at = min(ended_at, now - span(when.began_ago))
+    ended_at = min(now, reported_at - span(when.ended_ago))
+    began_at = min(ended_at, reported_at - span(when.began_ago))
     db.execute(SQL["correct_start"], fence | {"began_at": began_at})
     return ended_at
 

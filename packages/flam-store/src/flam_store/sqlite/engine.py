@@ -205,10 +205,12 @@ class SqliteStore:
     ) -> Turn:
         from flam_store.sqlite import claiming
 
+        reported_at = self._clock()  # before there may be a wait for others
+
         def change(db: sqlite3.Connection) -> tuple[Turn, int]:
             turn, freed = claiming.turn(
                 db, results, worker_id=worker_id, want=want, queues=queues,
-                config=self._config, now=self._clock(),
+                config=self._config, now=self._clock(), reported_at=reported_at,
             )  # fmt: skip
             if len(turn.claims) < want:  # the caller may wait now, for changes after this one
                 self._seen_version = version_of(db)
