@@ -53,12 +53,17 @@ def born(pid: int) -> str | None:
     """
     if sys.platform != "linux":
         return _born_by_psutil(pid)
+    fields = _stat(pid)
+    return None if fields is None or fields[0] in (b"Z", b"X") else fields[19].decode()
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    """What the kernel says of a process of this host, from its state on (proc_pid_stat(5))."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+            return file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in (b"Z", b"X") else fields[19].decode()
 
 
 def _born_by_psutil(pid: int) -> str | None:
@@ -100,12 +105,19 @@ def is_of_this_boot(process: ProcessId) -> bool:
 
 def is_stopped(process: ProcessId) -> bool:
     """Whether the recorded process lives and does nothing, as SIGSTOP has stopped it."""
-    import psutil
-
     if presence(process) is not Presence.ALIVE:
         return False
+    if sys.platform != "linux":
+        return _is_stopped_by_psutil(process.pid)
+    fields = _stat(process.pid)
+    return fields is not None and fields[0] == b"T"
+
+
+def _is_stopped_by_psutil(pid: int) -> bool:
+    import psutil
+
     try:
-        return str(psutil.Process(process.pid).status()) == psutil.STATUS_STOPPED
+        return str(psutil.Process(pid).status()) == psutil.STATUS_STOPPED
     except psutil.Error:
         return False
 

@@ -103,10 +103,14 @@ def _spawn_first(
 
 
 def _places(program: str, environment: Mapping[str, str]) -> Sequence[str]:
-    """Where the program may lie: along the search path of its own environment."""
+    """Where the program lies: along the search path of its own environment.
+
+    To look costs nothing beside trying to start what is not there.
+    """
     if "/" in program:
         return (program,)
-    return [os.path.join(folder, program) for folder in os.get_exec_path(environment)]
+    places = (os.path.join(folder, program) for folder in os.get_exec_path(environment))
+    return [place for place in places if os.path.lexists(place)]
 
 
 @contextmanager
