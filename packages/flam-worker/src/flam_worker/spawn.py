@@ -110,7 +110,16 @@ def _places(program: str, environment: Mapping[str, str]) -> Sequence[str]:
     if "/" in program:
         return (program,)
     places = (os.path.join(folder, program) for folder in os.get_exec_path(environment))
-    return [place for place in places if os.path.lexists(place)]
+    return [place for place in places if _is_there(place)]
+
+
+def _is_there(path: str) -> bool:
+    """ValueError for what is no path at all."""
+    try:
+        os.lstat(path)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
