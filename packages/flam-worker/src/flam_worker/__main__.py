@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -88,6 +89,7 @@ def _unfit() -> str | None:
 
 
 def _run(given: argparse.Namespace) -> int:
+    gc.disable()  # what is imported stays; the supervisor goes on with it
     from flam_store import open_store
     from flam_store.config_file import read_config
     from flam_store.home import Home, find_home, working_directory

@@ -116,8 +116,8 @@ class Supervisor:
         kernel.adopt_orphans()
         self._register()
         load_engine(self._settings.store_url)
-        gc.collect()
         gc.freeze()
+        gc.enable()
         try:
             while not self._is_over():
                 self._step()
