@@ -57,12 +57,14 @@ def keep_files() -> None:
 
 
 def spawn(command: Command, output: int) -> int:
-    """Start it; return its process id. OSError, ValueError.
+    """Start it; return its process id. OSError; ValueError for a null byte in its words.
 
     It has 0, 1 and 2 open, signals at their defaults, and leads a session without a terminal.
     This process's signals must be at theirs, apart from those that Python ignores.
     """
     arguments = command.arguments()
+    if any("\0" in word for word in arguments):
+        raise ValueError("embedded null byte")
     with _standard_input(command.stdin) as stdin, _inside(command.directory):
         return _spawn_first(
             _places(arguments[0], command.environment),
@@ -110,16 +112,7 @@ def _places(program: str, environment: Mapping[str, str]) -> Sequence[str]:
     if "/" in program:
         return (program,)
     places = (os.path.join(folder, program) for folder in os.get_exec_path(environment))
-    return [place for place in places if _is_there(place)]
-
-
-def _is_there(path: str) -> bool:
-    """ValueError for what is no path at all."""
-    try:
-        os.lstat(path)
-    except OSError:
-        return False
-    return True
+    return [place for place in places if os.path.lexists(place)]
 
 
 @contextmanager
