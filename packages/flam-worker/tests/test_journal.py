@@ -49,6 +49,16 @@ def test_a_traceback_is_one_line_too(logged: io.StringIO) -> None:
     assert "ValueError" in line
 
 
+def test_as_json_what_is_said_of_a_job_can_be_searched_for(
+    logged: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal.begin("info", "json")
+    logging.getLogger("flam").info("it ended", extra={"job": "a\nb", "attempt": 3, "other": 1})
+    told = json.loads(capsys.readouterr().err)
+    assert (told["job"], told["attempt"], told["message"]) == ("a\nb", 3, "it ended")
+    assert "other" not in told
+
+
 def test_as_json_each_event_is_an_object_and_no_text_forges_a_line(
     logged: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import stat
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from flam_store.text import one_line
 
@@ -22,17 +23,22 @@ class _OneLine(logging.Formatter):
         return one_line(super().format(record), limit=8000)
 
 
+_FIELDS = ("job", "attempt")
+"""What a record may have beside its message, for those who search a log."""
+
+
 class _Json(logging.Formatter):
     """One JSON object a line, in ASCII: no text of a job can end a line or begin another."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
-        told = {
+        told: dict[str, Any] = {
             "at": f"{at.isoformat(timespec='milliseconds')}Z",
             "level": record.levelname.lower(),
             "pid": record.process,
             "message": one_line(record.getMessage(), limit=8000),
         }
+        told |= {name: vars(record)[name] for name in _FIELDS if name in vars(record)}
         if record.exc_info:
             told["traceback"] = self.formatException(record.exc_info)
         return json.dumps(told)

@@ -182,9 +182,7 @@ class Worker:
         ended = time.monotonic()
         outcome = decide(end, job, random.uniform(-1, 1))
         seconds = ended - self._began
-        log.info(
-            "job %s: attempt %s %s after %.3f s", job.id, claim.attempt, told(outcome), seconds
-        )
+        _log(claim, f"{told(outcome)} (took {seconds:.3f} s)")
         self._pace.saw(seconds)
         result = Result(
             seq=job.seq, attempt=claim.attempt, outcome=outcome, output_bytes=output_bytes
@@ -271,7 +269,7 @@ class Worker:
     def _take_time(self, claim: Claim) -> None:
         """Say that this one lasts. What was claimed with it does not wait for its end."""
         if not self._lasts:
-            log.info("job %s: attempt %s is running", claim.job.id, claim.attempt)
+            _log(claim, "is running")
         self._lasts = True
         self._group.put_all_back()
         if self._group.ended:
@@ -313,3 +311,8 @@ class Worker:
             log.warning("the lease cannot be renewed: %s", error)
         else:
             self._renewed = time.monotonic()
+
+
+def _log(claim: Claim, what: str) -> None:
+    fields = {"job": claim.job.id, "attempt": claim.attempt}
+    log.info("job %s: attempt %s %s", claim.job.id, claim.attempt, what, extra=fields)
