@@ -271,4 +271,4 @@ class UnsafeError(FlamError):
         self.path = path
         self.problem = problem
         self.mend = mend
-        super().__init__(f"{path} {problem}. Nothing was run. {mend}")
+        super().__init__(f"{path} {problem}. Nothing was done. {mend}")

@@ -19,6 +19,8 @@ PROJECT_DIRECTORY = ".queuectl_data"
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+# Not the chmod or chown that would mend it: of /tmp or /etc it would break the host.
+_ANOTHER = "Name another directory: --home DIR, or $FLAM_HOME."
 
 
 def working_directory() -> Path | None:
@@ -100,7 +102,7 @@ class Home:
             raise StoreError(str(self.path), f"cannot be made: {error.strerror}.") from error
 
     def check(self) -> None:
-        """Raise UnsafeError, with the command that mends it, if somebody else could act here.
+        """Raise UnsafeError, with what mends it, if somebody else could act here.
 
         That is: the directory or one of its files belongs to another user or can be written by
         others; a file or ``logs/`` is a symbolic link; a directory above can be written by
@@ -129,7 +131,7 @@ class Home:
             raise ConfigError("is no directory; name another", path=self.path)
         yield partial(_check_above, self.path)
         yield partial(_check_link, self.path)
-        yield partial(_check_mode, self.path, found)
+        yield partial(self._check_itself, found)
         try:
             entries = list(self.entries())
         except OSError as error:
@@ -144,27 +146,42 @@ class Home:
                 with suppress(FileNotFoundError):
                     yield self.path / name, os.lstat(self.path / name)
 
+    def may_be_shut(self, found: os.stat_result) -> bool:
+        """Whether nobody else loses anything when the directory is made private. OSError.
+
+        Not so of ``/tmp`` and of all that is another's, or held other files before Flam's.
+        """
+        if found.st_mode & stat.S_ISVTX or found.st_uid != os.geteuid():
+            return False
+        names = os.listdir(self.path)
+        return self.database_path.name in names or all(
+            self._owns(name) or name == ".gitignore" for name in names
+        )
+
+    def _check_itself(self, found: os.stat_result) -> None:
+        try:
+            _check_mode(self.path, found)
+        except UnsafeError as error:
+            with suppress(OSError):
+                if self.may_be_shut(found):
+                    raise
+            raise UnsafeError(self.path, error.problem, _ANOTHER) from None
+
     def _owns(self, name: str) -> bool:
         own = (self.config_path, self.database_path, self.logs_path, self.run_path)
         beside = (f"{self.database_path.name}-", "before-restore-")
         return name in {path.name for path in own} or name.startswith(beside)
 
     def _tighten(self) -> None:
-        if self.path.stat().st_mode & _OTHERS:
-            self._check_only_ours()
+        found = self.path.stat()
+        if found.st_mode & _OTHERS:
+            if not self.may_be_shut(found):
+                problem = "can be read by others and holds other files than Flam's"
+                raise UnsafeError(self.path, problem, _ANOTHER)
             self.path.chmod(0o700)
         for path, found in self.entries():
             if found.st_mode & _OTHERS:
                 path.chmod(private_mode(found))
-
-    def _check_only_ours(self) -> None:
-        names = os.listdir(self.path)
-        if self.database_path.name not in names and not all(
-            self._owns(name) or name == ".gitignore" for name in names
-        ):
-            problem = "can be read by others and holds other files than Flam's"
-            mend = f"Name another directory, or run: chmod 700 {_quoted(self.path)}"
-            raise UnsafeError(self.path, problem, mend)
 
 
 def _absolute(text: str, cwd: Path | None, source: str) -> Path:
