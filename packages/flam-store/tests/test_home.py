@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 from flam_store.config import Config
-from flam_store.errors import ConfigError, StoreError, UnsafeError
+from flam_store.errors import ConfigError, StoreError, StoreUrlError, UnsafeError
 from flam_store.home import Home, find_home, working_directory
 
 FILES = ["config.json", "queue.db", "queue.db-wal", "queue.db-shm", "queue.db-gate"]
@@ -163,6 +163,16 @@ def test_the_environment_s_url_goes_before_the_configuration_s() -> None:
     assert home.resolve_store_url(config, environ) == "sqlite:///of-environ.db"
     assert home.resolve_store_url(config, {"FLAM_STORE_URL": ""}) == "sqlite:///of-config.db"
     assert home.resolve_store_url(Config(), {}) == "sqlite:////srv/q/queue.db"
+
+
+def test_a_url_that_no_engine_understands_is_told_with_who_named_it() -> None:
+    home = Home(path=Path("/srv/q"))
+    wrong = Config(store_url="mysql://x")
+    with pytest.raises(StoreUrlError, match="store_url of the configuration: queuectl config un"):
+        home.resolve_store_url(wrong, {})
+    with pytest.raises(StoreUrlError, match=r"unset FLAM_STORE_URL"):
+        home.resolve_store_url(wrong, {"FLAM_STORE_URL": "mysql://me:secret@x"})
+    assert home.resolve_store_url(wrong, {"FLAM_STORE_URL": "sqlite:///a.db"}) == "sqlite:///a.db"
 
 
 @pytest.mark.parametrize("name", ["a b", "50%", "what?", "#1", "größe", "\udcff"], ids=ascii)

@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 
 from flam_store.config import Config
-from flam_store.errors import ConfigError, StoreError, UnsafeError
+from flam_store.errors import ConfigError, StoreError, StoreUrlError, UnsafeError
 
 PROJECT_DIRECTORY = ".queuectl_data"
 """The name of a project's own data directory."""
@@ -77,12 +77,19 @@ class Home:
         """``$FLAM_STORE_URL``, else the configuration's, else this directory's database.
 
         The environment goes before the file, as it is said for one run. The last is
-        percent-encoded, byte by byte.
+        percent-encoded, byte by byte. StoreUrlError, with who named it, for one that no engine
+        understands.
         """
         from urllib.parse import quote
 
-        named = environ.get("FLAM_STORE_URL") or config.store_url
-        return named or f"sqlite:///{quote(os.fsencode(self.database_path.absolute()))}"
+        if named := environ.get("FLAM_STORE_URL"):
+            _check_url(named, "It is in $FLAM_STORE_URL: unset FLAM_STORE_URL")
+            return named
+        if config.store_url:
+            mend = "It is in store_url of the configuration: queuectl config unset store-url"
+            _check_url(config.store_url, mend)
+            return config.store_url
+        return f"sqlite:///{quote(os.fsencode(self.database_path.absolute()))}"
 
     def ensure(self) -> None:
         """Make the directory and its ``logs/``, private and durable; make private what is there.
@@ -211,6 +218,15 @@ def _user_home() -> Path:
     if not path.is_absolute():
         raise ConfigError(unknown)
     return path
+
+
+def _check_url(url: str, mend: str) -> None:
+    from flam_store.opening import database_path
+
+    try:
+        database_path(url)
+    except StoreUrlError as error:
+        raise StoreUrlError(error.url, error.problem, mend=mend) from None
 
 
 def _make_parents(directory: Path) -> None:
