@@ -179,7 +179,7 @@ def test_update_refuses_what_runs_or_is_finished(queuectl: Run, workshop: Worksh
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "at least one of priority"),
+        ([], "at least one of --priority, --queue, --delay, --at, --timeout"),
         (["--priority", "many"], "--priority"),
         (["--priority", "2147483648"], "priority"),
         (["--queue", "a b"], "no valid name"),
