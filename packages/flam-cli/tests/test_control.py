@@ -203,6 +203,15 @@ def test_update_refuses_wrong_values(
     assert told in refused.err
 
 
+@pytest.mark.parametrize("verb", [["pause"], ["resume"], ["set", "--concurrency", "2"]])
+def test_a_name_that_no_queue_can_have_is_said_of_the_argument(
+    queuectl: Run, verb: list[str]
+) -> None:
+    refused = queuectl("queue", *verb, "no such")
+    assert refused.code == 2
+    assert refused.err.startswith("queuectl: Q: 'no such' is no valid name")
+
+
 # wait
 
 
