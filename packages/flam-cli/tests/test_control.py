@@ -468,7 +468,19 @@ def test_wait_any_ends_with_the_first_that_is_finished(queuectl: Run, workshop: 
     assert (said.code, [job["id"] for job in said.json]) == (1, ["bad"])
     late = queuectl("wait", "a", "--any", "--timeout", "10ms")
     assert (late.code, late.out) == (124, "")
-    assert "None was finished after 10ms" in late.err
+    assert "None was finished after 10ms; still waited for: a." in late.err
+
+
+def test_wait_names_a_few_of_those_that_are_not_finished(queuectl: Run, workshop: Workshop) -> None:
+    workshop.completed("good")
+    enqueue(workshop, "a")
+    late = queuectl("wait", "good", "a", "--timeout", "0.01")
+    assert (late.code, late.out) == (124, "")
+    assert late.err.endswith("Not all were finished after 0.01s; still waited for: a.\n")
+    for name in "bcde":
+        enqueue(workshop, name)
+    late = queuectl("wait", *"abcde", "--timeout", "0.01")
+    assert late.err.endswith("still waited for: a, b, c and 2 more.\n")
 
 
 @pytest.mark.parametrize("words", [[], ["--any"]])
