@@ -27,7 +27,7 @@ LOOKING = re.compile(
 
 VARYING = (
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "<time>"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(Z|[+-]\d{4})", "<time>"),
     (r"\b(in )?\d+(\.\d+)?(ms|s|m|h|d)( \d+(ms|s|m|h))?\b(?! completed)( ago)?", "<duration>"),
     (r"\d+(\.\d+)?%", "<percent>"),
     (r"\d+(\.\d+)? MiB", "<size>"),

@@ -86,9 +86,12 @@ def test_unset_makes_no_data_directory(queuectl: Run, home: Home) -> None:
     assert not home.path.exists()
 
 
-def test_a_password_is_shown_only_to_who_asks_for_it(queuectl: Run) -> None:
+def test_a_password_is_shown_only_to_who_asks_for_it(queuectl: Run, home: Home) -> None:
     url = "postgres://me:secret@db/flam"
-    assert "secret" not in queuectl("config", "set", "store_url", url).out
+    refused = queuectl("config", "set", "store_url", url)
+    assert (refused.code, refused.err.count("\n"), "secret" in refused.err) == (2, 1, False)
+    home.config_path.write_text(json.dumps({"store_url": url}))
+    home.config_path.chmod(0o600)
     assert "secret" not in queuectl("config", "show").out
     assert "secret" not in queuectl("config", "show", "--json").out
     assert queuectl("config", "get", "store_url").out == f"{url}\n"

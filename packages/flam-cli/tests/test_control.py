@@ -179,7 +179,7 @@ def test_update_refuses_what_runs_or_is_finished(queuectl: Run, workshop: Worksh
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "at least one of priority"),
+        ([], "at least one of --priority, --queue, --delay, --at, --timeout"),
         (["--priority", "many"], "--priority"),
         (["--priority", "2147483648"], "priority"),
         (["--queue", "a b"], "no valid name"),
@@ -201,6 +201,15 @@ def test_update_refuses_wrong_values(
     refused = queuectl("update", "a", *words)
     assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
     assert told in refused.err
+
+
+@pytest.mark.parametrize("verb", [["pause"], ["resume"], ["set", "--concurrency", "2"]])
+def test_a_name_that_no_queue_can_have_is_said_of_the_argument(
+    queuectl: Run, verb: list[str]
+) -> None:
+    refused = queuectl("queue", *verb, "no such")
+    assert refused.code == 2
+    assert refused.err.startswith("queuectl: Q: 'no such' is no valid name")
 
 
 # wait
@@ -459,7 +468,19 @@ def test_wait_any_ends_with_the_first_that_is_finished(queuectl: Run, workshop: 
     assert (said.code, [job["id"] for job in said.json]) == (1, ["bad"])
     late = queuectl("wait", "a", "--any", "--timeout", "10ms")
     assert (late.code, late.out) == (124, "")
-    assert "None was finished after 10ms" in late.err
+    assert "None was finished after 10ms; still waited for: a." in late.err
+
+
+def test_wait_names_a_few_of_those_that_are_not_finished(queuectl: Run, workshop: Workshop) -> None:
+    workshop.completed("good")
+    enqueue(workshop, "a")
+    late = queuectl("wait", "good", "a", "--timeout", "0.01")
+    assert (late.code, late.out) == (124, "")
+    assert late.err.endswith("Not all were finished after 0.01s; still waited for: a.\n")
+    for name in "bcde":
+        enqueue(workshop, name)
+    late = queuectl("wait", *"abcde", "--timeout", "0.01")
+    assert late.err.endswith("still waited for: a, b, c and 2 more.\n")
 
 
 @pytest.mark.parametrize("words", [[], ["--any"]])

@@ -74,6 +74,31 @@ def test_a_purge_deletes_dead_letters_and_their_output_and_nothing_else(
     assert outputs == [b"kept"]
 
 
+@pytest.mark.parametrize("purge", [("dlq", "purge"), ("purge", "--state", "dead")])
+def test_a_purge_says_how_many_stay_and_why(
+    queuectl: Run, workshop: Workshop, purge: tuple[str, ...]
+) -> None:
+    workshop.dead("gone")
+    workshop.dead("held")
+    queuectl("enqueue", "--after", "held", "--", "true")
+    said = queuectl(*purge)
+    assert said.out == "1 job deleted.\n"
+    assert said.err == (
+        "1 job left: a dead or cancelled job stays while a blocked one needs its success.\n"
+    )
+    again = queuectl(*purge, "--json")
+    assert (again.json, again.err) == ({"count": 0}, "")
+
+
+def test_a_purge_of_all_that_match_says_nothing_more(queuectl: Run, workshop: Workshop) -> None:
+    workshop.dead("held")
+    workshop.dead("mail", queue="mail")
+    queuectl("enqueue", "--after", "held", "--", "true")
+    assert queuectl("purge", "--state", "dead", "--queue", "mail").err == ""
+    assert queuectl("purge", "--state", "completed").err == ""
+    assert queuectl("purge", "--state", "dead", "--older-than", "1h").err == ""
+
+
 def test_a_terminal_is_asked_before_a_purge(
     queuectl: Run, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,6 +160,10 @@ def test_the_ids_of_a_file_are_one_document(queuectl: Run, tmp_path: Path) -> No
     ("last", "told"),
     [
         ("{", "line 1202: is no JSON"),
+        ("make test", 'line 1202: is no JSON; each line is an object such as {"command": "make t'),
+        ("[", "line 1202: begins an array; a file has one spec a line, such as {"),
+        ('[{"command": "x"}]', "line 1202: begins an array; a file has one spec a line"),
+        ('{"command": "x", "after": ["no"]}', "line 1202: after: no job has the id 'no'"),
         ('{"comand": "x"}', "line 1202: comand: is no field of a spec; did you mean 'command'?"),
         ('{"command": ""}', "line 1202: command: is empty"),
         (" " * (MAX_SPEC_BYTES + 9) + '{"command": "x"}', "line 1202: is longer than 1,048,576"),
@@ -182,6 +186,15 @@ def test_a_taken_id_in_a_file_leaves_nothing_of_it(queuectl: Run, tmp_path: Path
     file.write_text('{"command": "x", "id": "b"}\n{"command": "x", "id": "a"}\n')
     assert queuectl("enqueue", "--file", str(file)).code == 4
     assert [job["id"] for job in queuectl("list", "--json").json] == ["a"]
+
+
+@pytest.mark.parametrize("word", [[], ["--if-absent"]])
+def test_a_file_may_begin_with_a_byte_order_mark(
+    queuectl: Run, tmp_path: Path, word: list[str]
+) -> None:
+    file = tmp_path / "jobs"
+    file.write_bytes(b'\xef\xbb\xbf{"command": "x", "id": "a"}\n\n{"command": "y", "id": "b"}\n')
+    assert queuectl("enqueue", "--file", str(file), *word).out == "a\nb\n"
 
 
 def test_a_file_that_is_not_there_is_a_line(queuectl: Run, tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ import subprocess
 import sys
 from datetime import timedelta
 
+import attrs
 import pytest
 from conftest import FAILURE, SOURCES, Run, Workshop
 from terminals import terminal
 
 from flam_cli.app import main
 from flam_store import JobSpec
-from flam_store.outcome import Completed, Retry
+from flam_store.outcome import Completed, Dead, Retry
 
 BYTES = b"one\n\xff\x00\x1b[2Jtwo\r\nthree"
 
@@ -69,6 +70,31 @@ def test_without_a_started_attempt_there_is_no_output(queuectl: Run) -> None:
     queuectl("enqueue", "--id", "a", "--", "true")
     said = queuectl("logs", "a")
     assert (said.code, said.out, said.err.count("\n")) == (3, "", 1)
+
+
+def test_why_a_command_was_not_started_is_told_beside_its_output(
+    queuectl: Run, workshop: Workshop
+) -> None:
+    failure = attrs.evolve(
+        FAILURE, cause="not started", error="not started: No such file: no", exit_code=None
+    )
+    workshop.end(workshop.running("a"), Dead(failure=failure))
+    told = "Attempt 1 of job 'a' wrote nothing: not started: No such file: no.\n"
+    for words in ([], ["--attempt", "1"], ["--follow"]):
+        said = queuectl("logs", "a", *words)
+        assert (said.code, said.out, said.err) == (0, "", told)
+    workshop.dead("b")
+    assert queuectl("logs", "b").err == ""
+
+
+def test_when_all_jobs_have_been_purged_there_is_no_output(
+    queuectl: Run, workshop: Workshop
+) -> None:
+    workshop.completed("a", b"x")
+    queuectl("purge", "--state", "completed", "--yes")
+    said = queuectl("logs")
+    assert (said.code, said.out) == (3, "")
+    assert said.err == "queuectl: There is no output: no job that is stored has been started.\n"
 
 
 def test_an_output_that_was_deleted_is_told_of(queuectl: Run, workshop: Workshop) -> None:

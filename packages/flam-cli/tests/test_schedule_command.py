@@ -73,7 +73,7 @@ def test_adding_tells_the_next_tick_and_that_nobody_works(queuectl: Run) -> None
     )
     assert (said.code, said.err) == (0, NOBODY)
     assert said.out.startswith("s: next at 2")
-    assert said.out.endswith("-01-01 00:00:00+0000\n")
+    assert said.out.endswith("-01-01 00:00:00Z\n")
 
 
 @pytest.mark.parametrize(

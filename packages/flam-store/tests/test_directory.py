@@ -122,6 +122,15 @@ def test_what_belongs_to_another_is_a_fault_that_is_left_alone(
     assert mend_directory(home) == ()
 
 
+def test_a_shared_directory_is_a_fault_that_is_left_alone(home: Home) -> None:
+    home.path.chmod(0o1777)
+    (finding,) = faults(home)
+    assert finding.mend
+    assert "another directory" in finding.mend
+    assert mend_directory(home) == ()
+    assert stat.S_IMODE(home.path.stat().st_mode) == 0o1777
+
+
 def test_a_file_in_its_place_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     (finding,) = examine_directory(Home(path=tmp_path / "data"))

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 from flam_store.config import Config
-from flam_store.errors import ConfigError, StoreError, UnsafeError
+from flam_store.errors import ConfigError, StoreError, StoreUrlError, UnsafeError
 from flam_store.home import Home, find_home, working_directory
 
 FILES = ["config.json", "queue.db", "queue.db-wal", "queue.db-shm", "queue.db-gate"]
@@ -165,6 +165,16 @@ def test_the_environment_s_url_goes_before_the_configuration_s() -> None:
     assert home.resolve_store_url(Config(), {}) == "sqlite:////srv/q/queue.db"
 
 
+def test_a_url_that_no_engine_understands_is_told_with_who_named_it() -> None:
+    home = Home(path=Path("/srv/q"))
+    wrong = Config(store_url="mysql://x")
+    with pytest.raises(StoreUrlError, match="store_url of the configuration: queuectl config un"):
+        home.resolve_store_url(wrong, {})
+    with pytest.raises(StoreUrlError, match=r"unset FLAM_STORE_URL"):
+        home.resolve_store_url(wrong, {"FLAM_STORE_URL": "mysql://me:secret@x"})
+    assert home.resolve_store_url(wrong, {"FLAM_STORE_URL": "sqlite:///a.db"}) == "sqlite:///a.db"
+
+
 @pytest.mark.parametrize("name", ["a b", "50%", "what?", "#1", "größe", "\udcff"], ids=ascii)
 def test_the_url_of_the_database_is_quoted(name: str) -> None:
     home = Home(path=Path("/srv") / name)
@@ -223,8 +233,7 @@ def test_a_readable_directory_of_other_files_is_refused_and_left(tmp_path: Path)
         Home(path=tmp_path / "site").ensure()
     assert mode(tmp_path / "site") == 0o755
     assert os.listdir(tmp_path / "site") == ["index.html"]
-    mend(caught.value)
-    Home(path=tmp_path / "site").ensure()
+    assert "another directory" in caught.value.mend
 
 
 def test_a_link_to_a_data_directory_is_followed(home: Home, tmp_path: Path) -> None:
@@ -325,9 +334,28 @@ def test_what_belongs_to_somebody_else_is_refused(
 ) -> None:
     me = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: me + 1)
-    with pytest.raises(UnsafeError, match=f"belongs to user {me}.*chown {me + 1} ") as caught:
+    with pytest.raises(UnsafeError, match=f"belongs to user {me}") as caught:
         home.check()
     assert caught.value.path == home.path
+    assert "another directory" in caught.value.mend
+
+
+def test_no_chmod_is_advised_for_a_directory_that_is_shared(home: Home) -> None:
+    home.path.chmod(0o1777)
+    for act in (home.check, home.ensure):
+        with pytest.raises(UnsafeError, match="can be written by other users") as caught:
+            act()
+        assert caught.value.mend == "Name another directory: --home DIR, or $FLAM_HOME."
+    assert mode(home.path) == 0o1777
+
+
+def test_no_chmod_is_advised_for_a_directory_of_other_files(tmp_path: Path) -> None:
+    (tmp_path / "index.html").touch()
+    tmp_path.chmod(0o777)
+    with pytest.raises(UnsafeError, match="can be written by other users") as caught:
+        Home(path=tmp_path).ensure()
+    assert caught.value.mend == "Name another directory: --home DIR, or $FLAM_HOME."
+    tmp_path.chmod(0o700)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

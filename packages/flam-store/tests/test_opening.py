@@ -33,6 +33,9 @@ def test_a_url_that_no_engine_understands_is_refused(url: str) -> None:
         ("postgresql://host/db?user=me&password=secret", "postgresql:***"),
         ("postgresql:me:secret@host/db", "postgresql:***"),
         ("secret@host", ":***"),
+        ("mysql://me:secret", "mysql:***"),
+        ("mysql://host/secret;password=secret", "mysql:***"),
+        ("mysql://a-host.example/db", "mysql://a-host.example/db"),
         ("sqlite:////home/me@work/queue.db", "sqlite:////home/me@work/queue.db"),
     ],
 )

@@ -62,6 +62,7 @@ def uses(path: Path) -> dict[str, Callable[[], Any]]:
         "Home.ensure": place.ensure,
         "Home.check": place.check,
         "Home.faults": lambda: list(place.faults()),
+        "Home.may_be_shut": lambda: place.may_be_shut(place.path.stat()),
         "Home.entries": lambda: list(place.entries()),
         "examine_directory": lambda: list(directory.examine_directory(place)),
         "examine_config": lambda: list(directory.examine_config(place, {})),

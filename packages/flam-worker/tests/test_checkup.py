@@ -281,4 +281,7 @@ def test_a_url_that_names_no_engine_is_a_fault(home: Home) -> None:
     findings = list(checkup.examine(home, {"FLAM_STORE_URL": "other://u:secret@h/db"}))
     (fault,) = [each for each in findings if each.level is Level.FAIL]
     assert "secret" not in fault.text
+    assert fault.mend
+    assert "unset FLAM_STORE_URL" in fault.mend
+    assert fault.mend not in fault.text
     assert list(checkup.repair(home, {"FLAM_STORE_URL": "other://h/db"})) == []

@@ -175,9 +175,21 @@ def test_a_missing_program_is_named(tmp_path: Path) -> None:
     assert end == NotStarted("No such file or directory: no-such-program")
 
 
+def test_a_line_in_quotes_that_is_no_program_is_told_how_to_run_it(tmp_path: Path) -> None:
+    end = ran(tmp_path, program("make test")).end
+    hint = "(one word with a space in it: leave out the quotes, or use sh -c)"
+    assert end == NotStarted(f"No such file or directory: make test {hint}")
+
+
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     end = ran(tmp_path, shell("true", directory=str(tmp_path / "nowhere"))).end
-    assert end == NotStarted(f"No such file or directory: {tmp_path / 'nowhere'}")
+    assert end == NotStarted(f"the directory {tmp_path / 'nowhere'}: No such file or directory")
+
+
+def test_a_missing_directory_is_what_is_told_of_a_line_in_quotes(tmp_path: Path) -> None:
+    line = program("make test", directory=str(tmp_path / "nowhere"))
+    end = ran(tmp_path, line).end
+    assert end == NotStarted(f"the directory {tmp_path / 'nowhere'}: No such file or directory")
 
 
 def test_a_program_that_may_not_be_run_is_named(tmp_path: Path) -> None:

@@ -719,8 +719,19 @@ def test_wrong_words_end_with_2_and_a_line(words: tuple[str, ...], tmp_path: Pat
     said = run(*home, *words)
     assert said.returncode == 2
     assert said.stdout == ""
-    assert said.stderr.splitlines()[-1].startswith("flam-worker: ")
-    assert "Traceback" not in said.stderr
+    assert said.stderr.startswith("flam-worker: ")
+    assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("--cuont", "No such option: --cuont. Did you mean --count? See"),
+     ("--nonsense=3", "No such option: --nonsense. See"),
+     ("", "'' is too much"), ("extra", "'extra' is too much: flam-worker takes options only"),
+     ("--count=0", "--count: '0' is no number from 1 to 256")],
+)  # fmt: skip
+def test_a_wrong_word_is_told_with_what_was_meant(word: str, told: str) -> None:
+    assert told in run(word, "2").stderr
 
 
 def test_a_relative_data_directory_stays_where_it_was_meant(

@@ -28,6 +28,13 @@ from flam_store.spec import MAX_SPEC_BYTES, Template
 from flam_store.store import Store
 
 _Values = dict[str, Any]
+_Line = tuple[int, _Values]
+"""The number of a line, from 1, and what it gives to its spec."""
+
+_EXAMPLE = 'such as {"command": "make test"}'
+_MARK = b"\xef\xbb\xbf"
+"""A byte order mark, with which some programs begin a file."""
+
 _Making = Callable[[bytes], _Values]
 
 Storing = Callable[[Store, Iterable[JobSpec]], Mapping[int, str]]
@@ -52,7 +59,11 @@ def enqueue_file(call: Call, name: str, fill: Fill, storing: Storing) -> None:
     with _source(name) as source, _spool(place.home.path) as spool:
         _read(Lines(source, MAX_SPEC_BYTES + 2), spool, partial(fill.values, template))
         with place.store() as store, counted("Storing: {done:,} jobs, {rate:,} a second") as tell:
-            held = storing(store, _specs(template, spool.batches, tell))
+            specs = _Specs(template, spool.batches, tell)
+            try:
+                held = storing(store, specs)
+            except SpecError as error:  # it names no job that is there
+                raise error.at_line(specs.line) from None
         with answering("All jobs of the file are"):
             spool.print_ids(_JSON if call.json else _LINES, held)
 
@@ -75,13 +86,13 @@ _JSON = _Layout(first=b'["', between=b'",\n"', last=b'"]\n', empty=b"[]\n")
 class _Spool:
     """What was checked of the specs, in batches, and their ids a line each."""
 
-    batches: Batches[_Values]
+    batches: Batches[_Line]
     ids: IO[bytes]
 
-    def add(self, batch: list[_Values]) -> None:
+    def add(self, batch: list[_Line]) -> None:
         self.batches.add(batch)
         with translated(self.batches.folder):
-            self.ids.write("".join(f"{values['id']}\n" for values in batch).encode())
+            self.ids.write("".join(f"{values['id']}\n" for _, values in batch).encode())
             self.ids.flush()
 
     def print_ids(self, layout: _Layout, instead: Mapping[int, str]) -> None:
@@ -130,23 +141,40 @@ def _read(lines: Lines, spool: _Spool, made_of: _Making) -> None:
             tell(read)
 
 
-def _specs(
-    template: Template, batches: Iterable[list[_Values]], tell: Callable[[int], None]
-) -> Iterator[JobSpec]:
-    done = 0
-    for batch in batches:
-        yield from map(template.spec, batch)
-        done += len(batch)
-        tell(done)
+@attrs.define
+class _Specs:
+    """The specs of the lines, and the ``line`` of the one that was taken last."""
+
+    _template: Template
+    _batches: Iterable[list[_Line]]
+    _tell: Callable[[int], None]
+    line: int = attrs.field(default=0, init=False)
+
+    def __iter__(self) -> Iterator[JobSpec]:
+        done = 0
+        for batch in self._batches:
+            for self.line, values in batch:
+                yield self._template.spec(values)
+            done += len(batch)
+            self._tell(done)
 
 
-def _checked(lines: Lines, made_of: _Making) -> Iterator[_Values]:
+def _checked(lines: Lines, made_of: _Making) -> Iterator[_Line]:
     """What each line gives to its spec; blank ones give nothing."""
     for number, line in lines:
         if len(line) > MAX_SPEC_BYTES + 1 and not line.endswith(b"\n"):
             raise SpecError(f"is longer than {MAX_SPEC_BYTES:,} bytes", line=number)
-        if text := line.strip():
+        if text := (line.removeprefix(_MARK) if number == 1 else line).strip():
             try:
-                yield made_of(text)
+                yield number, made_of(text)
             except SpecError as error:
-                raise error.at_line(number) from None
+                raise _of_line(text, error).at_line(number) from None
+
+
+def _of_line(text: bytes, error: SpecError) -> SpecError:
+    """What is said of a line, with how a file is written where it is written in another way."""
+    if text.startswith(b"["):
+        return SpecError(f"begins an array; a file has one spec a line, {_EXAMPLE}")
+    if error.problem.startswith("is no JSON") and not text.startswith(b"{"):
+        return SpecError(f"is no JSON; each line is an object {_EXAMPLE}")
+    return error

@@ -104,10 +104,10 @@ def queue_names(words: list[str] | None) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(map(queue_name, words))) if words else None
 
 
-def queue_name(word: str) -> str:
-    """The queue that ``--queue`` named."""
+def queue_name(word: str, *, said_by: str = "--queue") -> str:
+    """The queue that an option, or the argument of that name, has named."""
     if not is_name(word):
-        raise SpecError(f"{word!r} is no valid name: {NAME_RULE}", field="--queue")
+        raise SpecError(f"{word!r} is no valid name: {NAME_RULE}", field=said_by)
     return word
 
 

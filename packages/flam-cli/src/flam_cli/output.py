@@ -21,6 +21,8 @@ from flam_store.state import FINISHED, AttemptState
 from flam_store.store import StoreReader
 
 _LOOK_SECONDS = 0.1
+_NOT_STARTED = "not started"
+"""So begins the error of an attempt whose command could not be started."""
 
 
 class OutputGone(NotFound):
@@ -79,7 +81,7 @@ class Reader:
         """The job with this id, or the one started last for None."""
         job = self.store.newest_started() if job_id is None else self.store.job(named(job_id))
         if job is None:
-            raise NotFound("No job has been started yet, so there is no output.")
+            raise NotFound("There is no output: no job that is stored has been started.")
         return job
 
     @contextmanager
@@ -102,6 +104,14 @@ class Reader:
             "bytes": len(output),
             "text": output.decode(errors="replace"),
         }
+
+    def why_silent(self, found: Found) -> str | None:
+        """What to say of an attempt whose command was never there to write anything."""
+        error = found.attempt.error or ""
+        if not error.startswith(_NOT_STARTED) or found.attempt.output_bytes:
+            return None
+        number, job_id = found.attempt.attempt, found.job.id
+        return f"Attempt {number} of job {job_id!r} wrote nothing: {error}."
 
     def exists(self, found: Found) -> bool:
         """Whether the attempt has an output already."""
@@ -156,6 +166,8 @@ class Follower:
                 shown += 1
                 self._tell(shown, of=job)
                 self._one_of_many(self.reader.find(job.id, shown), tail)
+                if told := self.reader.why_silent(self.reader.find(job.id, shown)):
+                    human.complain(told, prefix="")
                 tail = None
             else:
                 idle(_LOOK_SECONDS)

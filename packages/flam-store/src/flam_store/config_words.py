@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from flam_store.bounds import shown
 from flam_store.config import OPTIONAL, Value, check_value
 from flam_store.durations import format_duration, parse_duration
-from flam_store.errors import ConfigError
+from flam_store.errors import ConfigError, StoreUrlError
 
 _SIZE_UNITS: Mapping[str, int] = {"": 1, "b": 1} | {
     f"{letter}{ending}": base**power
@@ -26,6 +26,8 @@ def value_of(key: str, text: str) -> Value:
     except ValueError as error:
         raise ConfigError(str(error), key=key) from None
     check_value(key, value)
+    if isinstance(value, str) and key == "store_url":
+        _check_engine(value)
     return value
 
 
@@ -69,6 +71,16 @@ def _read_size(text: str) -> int:
     if not match or match[2] not in _SIZE_UNITS:
         raise ValueError(f'{shown(text)} is not a size; give bytes, or such as "10MB" or "64MiB"')
     return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def _check_engine(url: str) -> None:
+    """Not a rule of the file: there a URL of a later Flam must not stop what needs no store."""
+    from flam_store.opening import database_path
+
+    try:
+        database_path(url)
+    except StoreUrlError as error:
+        raise ConfigError(f"{error.url!r} {error.problem}", key="store_url") from None
 
 
 def _plain(number: float) -> float:

@@ -55,7 +55,9 @@ def mend_directory(home: Home) -> tuple[Repair, ...]:
     closed = []
     with suppress(OSError):
         found = home.path.stat()
-        if _is_open_to_others(found) and found.st_uid == os.geteuid():
+        if not home.may_be_shut(found):
+            return ()
+        if _is_open_to_others(found):
             home.path.chmod(private_mode(found))
             closed.append(home.path)
         for path, found in _walk(home):

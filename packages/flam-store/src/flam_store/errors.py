@@ -72,10 +72,12 @@ class ConfigError(FlamError):
 class StoreUrlError(FlamError):
     """A store URL that no engine understands. The URL's password is never in the message."""
 
-    def __init__(self, url: str, problem: str) -> None:
+    def __init__(self, url: str, problem: str, *, mend: str | None = None) -> None:
         self.url = url
         self.problem = problem
-        super().__init__(f"The store URL {url!r} {problem}.")
+        self.mend = mend
+        sentence = f"The store URL {url!r} {problem}."
+        super().__init__(f"{sentence} {mend}" if mend else sentence)
 
 
 class NotFound(FlamError):
@@ -271,4 +273,4 @@ class UnsafeError(FlamError):
         self.path = path
         self.problem = problem
         self.mend = mend
-        super().__init__(f"{path} {problem}. Nothing was run. {mend}")
+        super().__init__(f"{path} {problem}. Nothing was done. {mend}")

@@ -12,13 +12,15 @@ from pathlib import Path
 import attrs
 
 from flam_store.config import Config
-from flam_store.errors import ConfigError, StoreError, UnsafeError
+from flam_store.errors import ConfigError, StoreError, StoreUrlError, UnsafeError
 
 PROJECT_DIRECTORY = ".queuectl_data"
 """The name of a project's own data directory."""
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+# Not the chmod or chown that would mend it: of /tmp or /etc it would break the host.
+_ANOTHER = "Name another directory: --home DIR, or $FLAM_HOME."
 
 
 def working_directory() -> Path | None:
@@ -75,12 +77,19 @@ class Home:
         """``$FLAM_STORE_URL``, else the configuration's, else this directory's database.
 
         The environment goes before the file, as it is said for one run. The last is
-        percent-encoded, byte by byte.
+        percent-encoded, byte by byte. StoreUrlError, with who named it, for one that no engine
+        understands.
         """
         from urllib.parse import quote
 
-        named = environ.get("FLAM_STORE_URL") or config.store_url
-        return named or f"sqlite:///{quote(os.fsencode(self.database_path.absolute()))}"
+        if named := environ.get("FLAM_STORE_URL"):
+            _check_url(named, "It is in $FLAM_STORE_URL: unset FLAM_STORE_URL")
+            return named
+        if config.store_url:
+            mend = "It is in store_url of the configuration: queuectl config unset store-url"
+            _check_url(config.store_url, mend)
+            return config.store_url
+        return f"sqlite:///{quote(os.fsencode(self.database_path.absolute()))}"
 
     def ensure(self) -> None:
         """Make the directory and its ``logs/``, private and durable; make private what is there.
@@ -100,7 +109,7 @@ class Home:
             raise StoreError(str(self.path), f"cannot be made: {error.strerror}.") from error
 
     def check(self) -> None:
-        """Raise UnsafeError, with the command that mends it, if somebody else could act here.
+        """Raise UnsafeError, with what mends it, if somebody else could act here.
 
         That is: the directory or one of its files belongs to another user or can be written by
         others; a file or ``logs/`` is a symbolic link; a directory above can be written by
@@ -129,7 +138,7 @@ class Home:
             raise ConfigError("is no directory; name another", path=self.path)
         yield partial(_check_above, self.path)
         yield partial(_check_link, self.path)
-        yield partial(_check_mode, self.path, found)
+        yield partial(self._check_itself, found)
         try:
             entries = list(self.entries())
         except OSError as error:
@@ -144,27 +153,42 @@ class Home:
                 with suppress(FileNotFoundError):
                     yield self.path / name, os.lstat(self.path / name)
 
+    def may_be_shut(self, found: os.stat_result) -> bool:
+        """Whether nobody else loses anything when the directory is made private. OSError.
+
+        Not so of ``/tmp`` and of all that is another's, or held other files before Flam's.
+        """
+        if found.st_mode & stat.S_ISVTX or found.st_uid != os.geteuid():
+            return False
+        names = os.listdir(self.path)
+        return self.database_path.name in names or all(
+            self._owns(name) or name == ".gitignore" for name in names
+        )
+
+    def _check_itself(self, found: os.stat_result) -> None:
+        try:
+            _check_mode(self.path, found)
+        except UnsafeError as error:
+            with suppress(OSError):
+                if self.may_be_shut(found):
+                    raise
+            raise UnsafeError(self.path, error.problem, _ANOTHER) from None
+
     def _owns(self, name: str) -> bool:
         own = (self.config_path, self.database_path, self.logs_path, self.run_path)
         beside = (f"{self.database_path.name}-", "before-restore-")
         return name in {path.name for path in own} or name.startswith(beside)
 
     def _tighten(self) -> None:
-        if self.path.stat().st_mode & _OTHERS:
-            self._check_only_ours()
+        found = self.path.stat()
+        if found.st_mode & _OTHERS:
+            if not self.may_be_shut(found):
+                problem = "can be read by others and holds other files than Flam's"
+                raise UnsafeError(self.path, problem, _ANOTHER)
             self.path.chmod(0o700)
         for path, found in self.entries():
             if found.st_mode & _OTHERS:
                 path.chmod(private_mode(found))
-
-    def _check_only_ours(self) -> None:
-        names = os.listdir(self.path)
-        if self.database_path.name not in names and not all(
-            self._owns(name) or name == ".gitignore" for name in names
-        ):
-            problem = "can be read by others and holds other files than Flam's"
-            mend = f"Name another directory, or run: chmod 700 {_quoted(self.path)}"
-            raise UnsafeError(self.path, problem, mend)
 
 
 def _absolute(text: str, cwd: Path | None, source: str) -> Path:
@@ -194,6 +218,15 @@ def _user_home() -> Path:
     if not path.is_absolute():
         raise ConfigError(unknown)
     return path
+
+
+def _check_url(url: str, mend: str) -> None:
+    from flam_store.opening import database_path
+
+    try:
+        database_path(url)
+    except StoreUrlError as error:
+        raise StoreUrlError(error.url, error.problem, mend=mend) from None
 
 
 def _make_parents(directory: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flam_store.worker import WorkerRecord
 
 _SQLITE = "sqlite:///"
+_BARE = r"[A-Za-z0-9]+://[\w.-]*(/[\w./-]*)?"
 
 
 def open_store(
@@ -107,11 +108,14 @@ def _check_engine(url: str) -> None:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown: a path whole, of a server's the scheme alone.
+    """The URL as it may be shown: a path whole, a server's if there is no room for a password.
 
-    A password may stand before the host, in a query, or where a URL should have none.
+    It may stand before the host, in a query, or where a URL should have none. Of such a one
+    the scheme alone is shown.
     """
-    if url.startswith(_SQLITE):
+    import re
+
+    if url.startswith(_SQLITE) or re.fullmatch(_BARE, url):
         return url
     scheme = url.partition(":")[0]
     return f"{scheme if scheme.isalnum() else ''}:***"

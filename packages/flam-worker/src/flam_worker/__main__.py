@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 from flam_worker import __version__
 
@@ -28,8 +29,31 @@ _EPILOG = """examples:
   flam-worker --print-unit >/etc/systemd/system/flam-worker.service"""
 
 
+class _Parser(argparse.ArgumentParser):
+    """One whose errors are a line, as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        problem, mark, words = message.partition("unrecognized arguments: ")
+        if mark and not problem:
+            message = self._unknown(words.partition(" ")[0])
+        stop = "" if message.endswith("?") else "."
+        text = f'{message.removeprefix("argument ")}{stop} See "flam-worker --help".'
+        sys.exit(_refuse(text, 2))
+
+    def _unknown(self, word: str) -> str:
+        from flam_store.text import suggest
+
+        name = word.partition("=")[0]
+        if not name.startswith("-"):
+            return f"{word!r} is too much: flam-worker takes options only"
+        known = (each.option_strings[0] for each in self._actions
+                 if each.help is not argparse.SUPPRESS)  # fmt: skip
+        meant = suggest(name, known)
+        return f"No such option: {name}" + (f". Did you mean {meant}?" if meant else "")
+
+
 def parser() -> argparse.ArgumentParser:
-    words = argparse.ArgumentParser(
+    words = _Parser(
         prog="flam-worker",
         description=_DESCRIPTION,
         epilog=_EPILOG,

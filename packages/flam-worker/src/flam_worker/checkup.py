@@ -48,7 +48,7 @@ def examine(home: Home, environ: Mapping[str, str]) -> Iterator[Finding]:
                 yield from _looked(subject, look)
     except (FlamError, OSError) as error:
         mend = _RESTORE if isinstance(error, StoreDamaged) else getattr(error, "mend", None)
-        yield failed("queue", str(error), mend)
+        yield failed("queue", str(error).removesuffix(f" {mend}"), mend)
 
 
 def repair(home: Home, environ: Mapping[str, str]) -> Iterator[Repair]:

@@ -27,12 +27,13 @@ from flam_worker.end import (
     TimedOut,
 )
 from flam_worker.identity import send_to
-from flam_worker.spawn import Command, spawn
+from flam_worker.spawn import Command, DirectoryError, spawn
 
 _SHORTAGES = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS,  # of room
      errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # of descriptors, memory, processes
 )  # fmt: skip
+_QUOTED = " (one word with a space in it: leave out the quotes, or use sh -c)"
 _FAR = float("inf")
 _KILL_AGAIN_SECONDS = 0.1
 _PATIENCE_SECONDS = 10.0
@@ -102,10 +103,19 @@ def is_shortage(error: Exception) -> bool:
 
 
 def _problem(command: Command, error: Exception) -> str:
+    if isinstance(error, DirectoryError):
+        return f"the directory {error.filename}: {error.strerror}"
     if isinstance(error, OSError):
         named = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror or error}{named}"
+        hint = _QUOTED if _is_a_line(command) and isinstance(error, FileNotFoundError) else ""
+        return f"{error.strerror or error}{named}{hint}"
     return f"{command.arguments()[0]!r}: {error}"
+
+
+def _is_a_line(command: Command) -> bool:
+    """Whether the program was probably meant as a line for a shell, as other tools take it."""
+    words = command.args or ()
+    return len(words) == 1 and " " in words[0]
 
 
 def _wait(

@@ -26,6 +26,10 @@ _OPEN_FILES = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 _TO_GO_BACK = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
+class DirectoryError(OSError):
+    """The directory in which the command was to run cannot be entered."""
+
+
 @attrs.frozen(kw_only=True)
 class Command:
     """What is run. ``shell`` is a text for ``/bin/sh -c``, or else ``args`` are run directly."""
@@ -123,7 +127,10 @@ def _inside(directory: str | None) -> Iterator[None]:
         return
     back = os.open(".", _TO_GO_BACK)
     try:
-        os.chdir(directory)
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise DirectoryError(error.errno, error.strerror, directory) from None
         try:
             yield
         finally:

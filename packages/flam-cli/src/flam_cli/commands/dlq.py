@@ -10,7 +10,7 @@ import typer
 
 from flam_cli.choosing import ask, how_many
 from flam_cli.declaring import Argument, Context, Option, examples, new_app
-from flam_cli.deleting import answer, purge_all
+from flam_cli.deleting import answer, purge_all, tell_what_stays
 from flam_cli.errors import UsageError
 from flam_cli.listing import print_jobs
 from flam_cli.options import Call, Json, call_of
@@ -91,7 +91,9 @@ def purge(
     if not yes and sys.stdin.isatty() and not _confirmed(call):
         human.complain("Nothing was deleted.", prefix="")
         raise typer.Exit(1)
-    answer(call, purge_all(made(call), _DEAD, timedelta(0)), "deleted")
+    place = made(call)
+    answer(call, purge_all(place, _DEAD, timedelta(0)), "deleted")
+    tell_what_stays(call, place, _DEAD)
 
 
 def _retry_named(call: Call, ids: list[str]) -> int:

@@ -10,7 +10,7 @@ from flam_cli.errors import UsageError
 from flam_cli.options import Json, call_of
 from flam_cli.output import Follower, Reader
 from flam_cli.place import existing
-from flam_cli.render import machine
+from flam_cli.render import human, machine
 from flam_cli.render.output import output_sink
 
 app = new_app()
@@ -69,6 +69,9 @@ def logs(  # noqa: PLR0917, each is an option
             elif follow:
                 Follower(reader, write).one(reader.find(id, attempt), tail)
             else:
-                with reader.opened(reader.find(id, attempt), tail) as source:
+                found = reader.find(id, attempt)
+                with reader.opened(found, tail) as source:
                     for piece in source.pieces():
                         write(piece)
+                if told := reader.why_silent(found):
+                    human.complain(told, prefix="")

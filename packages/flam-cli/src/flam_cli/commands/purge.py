@@ -8,7 +8,7 @@ from typing import Annotated
 
 from flam_cli.choosing import ask, how_many
 from flam_cli.declaring import Context, Option, examples, new_app
-from flam_cli.deleting import answer, purge_all
+from flam_cli.deleting import answer, purge_all, tell_what_stays
 from flam_cli.errors import UsageError
 from flam_cli.options import (
     Json,
@@ -78,6 +78,8 @@ def purge(  # noqa: PLR0917, each is an option
     if not yes and sys.stdin.isatty():
         _ask(place, which, older_than)
     answer(call, purge_all(place, which, age), "deleted")
+    if not age:  # with one, what stays may only be too young
+        tell_what_stays(call, place, which)
 
 
 def _ask(place: Place, which: JobFilter, older_than: str | None) -> None:

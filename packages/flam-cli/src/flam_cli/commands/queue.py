@@ -48,7 +48,7 @@ def pause(
     """Start no more jobs of a queue; running ones go on."""
     call = call_of(context, json=json)
     with made(call).store() as store:
-        _answer(call, store.pause(queue_name(name), by=whoami(), note=note))
+        _answer(call, store.pause(queue_name(name, said_by="Q"), by=whoami(), note=note))
 
 
 @app.command(epilog=examples("queuectl queue resume mail"))
@@ -56,7 +56,7 @@ def resume(context: Context, name: _Name, json: Json = False) -> None:
     """End the pause of a queue."""
     call = call_of(context, json=json)
     with made(call).store() as store:
-        _answer(call, store.resume(queue_name(name)))
+        _answer(call, store.resume(queue_name(name, said_by="Q")))
 
 
 @app.command("set", epilog=examples("queuectl queue set mail --concurrency 2"))
@@ -74,7 +74,7 @@ def set_(
     if concurrency is None:
         raise UsageError("Say what to set: --concurrency N, or --concurrency none.")
     with made(call).store() as store:
-        _answer(call, store.limit(queue_name(name), _limit(concurrency)))
+        _answer(call, store.limit(queue_name(name, said_by="Q"), _limit(concurrency)))
 
 
 def _limit(text: str) -> int | None:

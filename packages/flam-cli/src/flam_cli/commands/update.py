@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flam_cli.declaring import Argument, Context, Option, examples, new_app
+from flam_cli.errors import UsageError
 from flam_cli.filling import duration, instant, said_of_options
 from flam_cli.options import Json, call_of, pairs
 from flam_cli.place import made
@@ -15,6 +16,8 @@ from flam_cli.several import print_states, try_each
 from flam_store.change import UNCHANGED, JobChange, Unchanged
 
 app = new_app()
+
+_OPTIONS = "--priority, --queue, --delay, --at, --timeout, --max-retries, --label, --unlabel"
 
 
 @app.command(
@@ -55,6 +58,9 @@ def update(  # noqa: PLR0917, each is an option
     What is not named stays as it is. Jobs that run or are finished are refused.
     """
     call = call_of(context, json=json)
+    told = (priority, queue, delay, at, timeout, max_retries, label, unlabel)
+    if all(each is None or each == [] for each in told):
+        raise UsageError(f"Nothing is to be changed; give at least one of {_OPTIONS}.")
     with said_of_options():
         change = JobChange(
             priority=priority,

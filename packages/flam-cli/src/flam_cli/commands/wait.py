@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import attrs
@@ -17,6 +18,7 @@ from flam_cli.render.progress import counted
 from flam_cli.several import try_each
 from flam_cli.waiting import Onlooker, until
 from flam_store import shapes
+from flam_store.errors import JobNotFound
 from flam_store.exits import NO, TIMED_OUT
 from flam_store.job import Job
 from flam_store.standing import Kind
@@ -26,6 +28,7 @@ from flam_store.store import StoreReader
 app = new_app()
 
 _MOST_LOOKED_AT = 3
+_MOST_NAMED = 3
 _EVERY_SECONDS = 1.0
 
 
@@ -65,8 +68,11 @@ def wait(
             watch = _Watch(store, {job.id: job for job in jobs}, tell)
             answer: Callable[[], list[Job] | None] = watch.first if any_ and jobs else watch.all
             finished = until(store, answer, watch.looking(Onlooker(store, kinds)), seconds)
+            left = watch.named_left() if finished is None else ""
     if finished is None:
-        human.complain(f"{'None was' if any_ else 'Not all were'} finished after {timeout}.")
+        time_given = f"{timeout}s" if str(timeout)[-1:].isdigit() else timeout
+        which = "None was finished" if any_ else "Not all were finished"
+        human.complain(f"{which} after {time_given}; still waited for: {left}.")
         return codes[0] if codes else TIMED_OUT
     if not call.json:
         human.lines(f"{job.id}: {job.state.value}" for job in finished)
@@ -116,6 +122,15 @@ class _Watch:
                 onlooker.look(id_)
 
         return look
+
+    def named_left(self) -> str:
+        """The first ones of them that are not finished, and how many there are beside."""
+        for id_ in self._left():
+            with suppress(JobNotFound):
+                self.jobs[id_] = self.store.job(id_)
+        left = self._left()
+        more = len(left) - _MOST_NAMED
+        return ", ".join(left[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
     def _left(self) -> Sequence[str]:
         return [id_ for id_, job in self.jobs.items() if job.state not in FINISHED]

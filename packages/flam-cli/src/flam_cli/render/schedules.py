@@ -93,9 +93,10 @@ def _tick_row(schedule: Schedule, tick: Tick) -> tuple[str, ...]:
 
 
 def _stamp(schedule: Schedule, at: datetime) -> str:
-    """The time in the schedule's zone, with its offset."""
+    """The time in the schedule's zone, with its offset, or Z as elsewhere where there is none."""
     try:
         local = at.astimezone(zone_named(schedule.timezone))
     except (ValueError, OverflowError):
         local = at.astimezone(UTC)
-    return f"{local:%Y-%m-%d %H:%M:%S%z}"
+    text = f"{local:%Y-%m-%d %H:%M:%S%z}"
+    return f"{text.removesuffix('+0000')}Z" if text.endswith("+0000") else text
