@@ -64,8 +64,8 @@ def fitted(widths: dict[str, int], yields: Yields, room: int) -> tuple[int, ...]
         if over <= 0:
             break
         left[name] = min(left[name], max(least, left[name] - over)) if least else 0
-    # What a column that was left out gave too much goes to the first that had to shrink.
-    first = yields[0][0]
+    # What a column that was left out gave too much goes to the first that could shrink.
+    first = next((name for name, least in yields if least), yields[0][0])
     if left[first]:
         left[first] = min(widths[first], left[first] + max(0, room - _total(left)))
     return tuple(left.values())
