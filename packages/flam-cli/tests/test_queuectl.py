@@ -266,6 +266,23 @@ def test_the_shell_is_offered_queues(
     assert completed(process, f"queuectl {command} ma") == ["mail", "main"]
 
 
+def test_the_shell_is_offered_dead_letters(process: Callable[..., Any], workshop: Workshop) -> None:
+    workshop.dead("thumb-1")
+    workshop.completed("thumb-2")
+    for command in ("dlq retry", "dlq list --after"):
+        assert completed(process, f"queuectl {command} th") == ["thumb-1"]
+
+
+@pytest.mark.parametrize("verb", ["show", "pause", "resume", "remove", "run"])
+def test_the_shell_is_offered_schedules(
+    process: Callable[..., Any], queuectl: Run, verb: str
+) -> None:
+    for name in ("nightly", "noon", "poll"):
+        queuectl("schedule", "add", name, "--cron", "@daily", "--", "true")
+    assert completed(process, f"queuectl schedule {verb} n") == ["nightly", "noon"]
+    assert completed(process, "queuectl schedule add n") == []
+
+
 def test_the_shell_is_offered_ids_of_the_directory_that_the_line_names(
     process: Callable[..., Any], queuectl: Run, tmp_path: Path
 ) -> None:

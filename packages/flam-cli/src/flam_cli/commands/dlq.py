@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from flam_cli.choosing import ask, how_many
+from flam_cli.completion import complete_dead_letter
 from flam_cli.declaring import Argument, Context, Option, examples, new_app
 from flam_cli.deleting import answer, purge_all
 from flam_cli.errors import UsageError
@@ -39,7 +40,12 @@ def list_(
     context: Context,
     limit: Annotated[int, Option(metavar="N", min=0, help="At most so many; 0: all.")] = 100,
     after: Annotated[
-        str | None, Option(metavar="ID", help="Only jobs that are older than this one.")
+        str | None,
+        Option(
+            metavar="ID",
+            autocompletion=complete_dead_letter,
+            help="Only jobs that are older than this one.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -53,7 +59,13 @@ def list_(
 def retry(
     context: Context,
     ids: Annotated[
-        list[str] | None, Argument(metavar="ID...", help="The jobs.", show_default=False)
+        list[str] | None,
+        Argument(
+            metavar="ID...",
+            autocompletion=complete_dead_letter,
+            help="The jobs.",
+            show_default=False,
+        ),
     ] = None,
     all_: Annotated[bool, Option("--all", help="Every dead letter.")] = False,
     yes: Annotated[
