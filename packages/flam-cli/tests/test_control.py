@@ -331,6 +331,19 @@ def test_states_that_cannot_be_meant_are_refused(queuectl: Run) -> None:
     assert refused.code == 2
     assert "completed is no state for this; choose from pending" in refused.err
     assert queuectl("retry", "--state", "pending", "-y").code == 2
+    unknown = queuectl("cancel", "--state", "foo", "--yes")
+    assert unknown.code == 2
+    assert "'foo'. There are pending, blocked, processing, failed.\n" in unknown.err
+
+
+def test_a_purge_names_only_states_of_finished_jobs(queuectl: Run) -> None:
+    refused = queuectl("purge", "--state", "foo", "--yes")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
+        "queuectl: --state: No such state: 'foo'. There are completed, dead, cancelled.\n"
+    )
+    assert "Did you mean 'dead'?" in queuectl("purge", "--state", "ded", "--yes").err
+    assert "pending jobs are not finished" in queuectl("purge", "--state", "pending").err
 
 
 def test_a_person_is_asked_with_the_number(

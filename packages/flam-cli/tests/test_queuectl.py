@@ -231,6 +231,8 @@ def completed(process: Callable[..., Any], typed: str) -> list[str]:
     [
         ("queuectl enq", ["enqueue"]),
         ("queuectl list --state de", ["dead"]),
+        ("queuectl purge --state ", ["completed", "dead", "cancelled"]),
+        ("queuectl purge --state p", []),
         ("queuectl worker st", ["start", "stop"]),
         ("queuectl list --order o", ["oldest"]),
         ("queuectl list --columns id,comm", ["id,command"]),

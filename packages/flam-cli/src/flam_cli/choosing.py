@@ -71,7 +71,7 @@ class Choice:
 
     def among(self, possible: Collection[State], otherwise: tuple[State, ...]) -> JobFilter:
         """The filter; its states must be possible ones, and are ``otherwise`` if none is named."""
-        named = states(self.state)
+        named = states(self.state, possible)
         for each in named:
             if each not in possible:
                 raise UsageError(

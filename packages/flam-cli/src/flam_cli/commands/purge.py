@@ -13,7 +13,7 @@ from flam_cli.errors import UsageError
 from flam_cli.options import (
     Json,
     call_of,
-    complete_state,
+    complete_finished,
     duration_seconds,
     pairs,
     queue_name,
@@ -39,7 +39,7 @@ def purge(  # noqa: PLR0917, each is an option
         Option(
             "--state",
             metavar="S",
-            autocompletion=complete_state,
+            autocompletion=complete_finished,
             help="Finished jobs in this state; may be repeated.",
         ),
     ] = None,
@@ -62,7 +62,7 @@ def purge(  # noqa: PLR0917, each is an option
     A dead or cancelled job stays while a blocked one needs its success.
     """
     call = call_of(context, json=json)
-    chosen = states(state)
+    chosen = states(state, FINISHED)
     if not chosen:
         raise UsageError("Say which: --state completed, --state dead or --state cancelled.")
     for each in chosen:
