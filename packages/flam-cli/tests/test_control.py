@@ -359,6 +359,31 @@ def test_a_person_is_asked_with_the_number(
     assert queuectl("cancel", "--state", "pending").out == "2 jobs cancelled.\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("cancel", "--all"), "0 jobs cancelled.\n"),
+        (("retry", "--queue", "mail"), "0 jobs to run again.\n"),
+        (RETRY_ALL, "0 jobs pending again.\n"),
+        (("dlq", "purge"), "0 jobs deleted.\n"),
+        (PURGE, "0 jobs deleted.\n"),
+        ((*PURGE, "--older-than", "30d"), "0 jobs deleted.\n"),
+    ],
+)
+def test_nobody_is_asked_about_no_jobs(
+    queuectl: Run,
+    workshop: Workshop,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    told: str,
+) -> None:
+    workshop.completed("done")
+    monkeypatch.setattr(sys, "stdin", Person(""))
+    said = queuectl(*words)
+    assert (said.code, said.out, said.err) == (0, told, "")
+    assert queuectl(*words, "--json").json == {"count": 0}
+
+
 def test_retry_takes_what_failed_unless_a_state_is_named(queuectl: Run, workshop: Workshop) -> None:
     workshop.completed("done")
     workshop.dead("dead")

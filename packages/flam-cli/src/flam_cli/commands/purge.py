@@ -6,7 +6,7 @@ import sys
 from datetime import timedelta
 from typing import Annotated
 
-from flam_cli.choosing import ask, how_many
+from flam_cli.choosing import consented
 from flam_cli.declaring import Context, Option, examples, new_app
 from flam_cli.deleting import answer, purge_all
 from flam_cli.errors import UsageError
@@ -75,13 +75,11 @@ def purge(  # noqa: PLR0917, each is an option
         labels=pairs("--label", label),
     )
     place = made(call)
-    if not yes and sys.stdin.isatty():
-        _ask(place, which, older_than)
-    answer(call, purge_all(place, which, age), "deleted")
+    meant = yes or not sys.stdin.isatty() or _is_to_purge(place, which, older_than)
+    answer(call, purge_all(place, which, age) if meant else 0, "deleted")
 
 
-def _ask(place: Place, which: JobFilter, older_than: str | None) -> None:
+def _is_to_purge(place: Place, which: JobFilter, older_than: str | None) -> bool:
+    old = f", of {{jobs}}, what finished {older_than} ago or before," if older_than else " {jobs}"
     with place.store() as store:
-        jobs = how_many(store, which)
-    old = f", of {jobs}, what finished {older_than} ago or before," if older_than else f" {jobs}"
-    ask(f"Delete{old} and the output?")
+        return consented(store, which, f"Delete{old} and the output?")
