@@ -340,6 +340,19 @@ def test_states_that_cannot_be_meant_are_refused(queuectl: Run) -> None:
     assert refused.code == 2
     assert "completed is no state for this; choose from pending" in refused.err
     assert queuectl("retry", "--state", "pending", "-y").code == 2
+    unknown = queuectl("cancel", "--state", "foo", "--yes")
+    assert unknown.code == 2
+    assert "'foo'. There are pending, blocked, processing, failed.\n" in unknown.err
+
+
+def test_a_purge_names_only_states_of_finished_jobs(queuectl: Run) -> None:
+    refused = queuectl("purge", "--state", "foo", "--yes")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
+        "queuectl: --state: No such state: 'foo'. There are completed, dead, cancelled.\n"
+    )
+    assert "Did you mean 'dead'?" in queuectl("purge", "--state", "ded", "--yes").err
+    assert "pending jobs are not finished" in queuectl("purge", "--state", "pending").err
 
 
 def test_a_person_is_asked_with_the_number(
@@ -353,6 +366,31 @@ def test_a_person_is_asked_with_the_number(
     assert workshop.store.overview().counts[State.PENDING] == 2
     monkeypatch.setattr(sys, "stdin", Person("y\n"))
     assert queuectl("cancel", "--state", "pending").out == "2 jobs cancelled.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("cancel", "--all"), "0 jobs cancelled.\n"),
+        (("retry", "--queue", "mail"), "0 jobs to run again.\n"),
+        (RETRY_ALL, "0 jobs pending again.\n"),
+        (("dlq", "purge"), "0 jobs deleted.\n"),
+        (PURGE, "0 jobs deleted.\n"),
+        ((*PURGE, "--older-than", "30d"), "0 jobs deleted.\n"),
+    ],
+)
+def test_nobody_is_asked_about_no_jobs(
+    queuectl: Run,
+    workshop: Workshop,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    told: str,
+) -> None:
+    workshop.completed("done")
+    monkeypatch.setattr(sys, "stdin", Person(""))
+    said = queuectl(*words)
+    assert (said.code, said.out, said.err) == (0, told, "")
+    assert queuectl(*words, "--json").json == {"count": 0}
 
 
 def test_retry_takes_what_failed_unless_a_state_is_named(queuectl: Run, workshop: Workshop) -> None:

@@ -147,3 +147,20 @@ def test_show_tells_how_much_a_running_attempt_has_written(
     assert queuectl("show", "a", "--json").json["history"][0]["output_bytes"] is None
     workshop.logs.path_of(workshop.store.job("a").seq, 1).unlink()
     assert queuectl("show", "a").code == 0
+
+
+def test_counts_that_are_zero_give_way_to_what_was_set_for_a_queue(workshop: Workshop) -> None:
+    workshop.completed("done")
+    for queue, jobs in (("mail", 3), ("thumbnails-of-videos", 2)):
+        workshop.store.enqueue_many([JobSpec(command="true", queue=queue) for _ in range(jobs)])
+    workshop.store.pause("mail", by="somebody", note="the relay is down until the afternoon")
+    workshop.store.limit("mail", 2)
+    for columns in (60, 80, 100):
+        with terminal("queue", "list", columns=columns) as tty:
+            header, *rows = tty.rest().decode().splitlines()
+        assert header.split()[:2] == ["QUEUE", "PENDING"], header
+        assert header.split()[-2:] == ["LIMIT", "PAUSED"], header
+        assert all(len(line) <= columns for line in (header, *rows))
+        assert [row.split()[0] for row in rows] == ["default", "mail", rows[2].split()[0]]
+        assert ("COMPLETED" in header) == (columns > 60), header
+        assert "paused by somebody" in rows[1]

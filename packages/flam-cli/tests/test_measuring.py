@@ -33,9 +33,17 @@ def test_stats_are_told_for_each_command_and_obey_none(queuectl: Run, workshop: 
     workshop.dead("b", command="echo \x1b[2J")
     workshop.completed("c", command=None, args=("ls", "a b"))
     said = queuectl("stats", "--by", "command", "--since", "2000-01-01T00:00:00Z")
-    assert [line.split("  ")[0] for line in said.out.splitlines()] == [
+    assert [line.rpartition("  ")[2] for line in said.out.splitlines()] == [
         "COMMAND", r"echo \x1b[2J", "ls 'a b'",
     ]  # fmt: skip
+
+
+def test_a_long_command_pushes_no_number_away(queuectl: Run, workshop: Workshop) -> None:
+    workshop.completed("a", command=f"echo {'x' * 3_000}")
+    workshop.completed("b", command="echo short")
+    _, *rows = queuectl("stats", "--by", "command").out.splitlines()
+    assert {row.index("echo ") < 100 for row in rows} == {True}
+    assert [row.split()[0] for row in rows] == ["1", "1"]
 
 
 def test_stats_say_so_when_not_all_is_counted(
@@ -57,7 +65,8 @@ def test_stats_of_many_commands_show_those_with_most_attempts(
     workshop.completed("again", command="echo 51")
     said = queuectl("stats", "--by", "command")
     assert len(said.out.splitlines()) == 51
-    assert said.out.splitlines()[1].startswith("echo 51  2 ")
+    assert said.out.splitlines()[1].split()[0] == "2"
+    assert said.out.splitlines()[1].endswith("  echo 51")
     assert said.err == "2 with fewer attempts are left out; --json has all.\n"
     assert len(queuectl("stats", "--by", "command", "--json").json["measures"]) == 52
 

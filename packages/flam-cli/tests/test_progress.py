@@ -99,3 +99,14 @@ def test_an_answer_that_cannot_be_written_says_that_the_job_is_stored(
     assert done.stderr.count(b"\n") == 1
     assert told in done.stderr
     assert workshop.store.jobs().jobs
+
+
+@pytest.mark.parametrize("words", [("--file", os.devnull), ("[]",), ("[]", "--if-absent")])
+def test_a_person_is_told_that_nothing_was_there_to_enqueue(
+    queuectl: Run, words: tuple[str, ...]
+) -> None:
+    with terminal("enqueue", *words) as tty:
+        assert tty.rest().rpartition(b"\x1b[K")[2].strip() == b"0 jobs enqueued."
+        assert tty.code() == 0
+    said = queuectl("enqueue", *words)
+    assert (said.code, said.out, said.err) == (0, "", "")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import SOURCES, Run, Workshop
 
+from flam_cli.errors import HABITS
 from flam_cli.root import NAMES
 from flam_store import JobSpec
 from flam_store.home import Home
@@ -53,6 +54,59 @@ def test_without_a_command_the_help_is_an_error(queuectl: Run, words: list[str])
     said = queuectl(*words)
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("Usage: queuectl")
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["help"], ["--help"]),
+        (["help", "help"], ["--help"]),
+        (["help", "--json"], ["--help"]),
+        (["help", "enqueue"], ["enqueue", "--help"]),
+        (["help", "enqueue", "--", "true"], ["enqueue", "--help"]),
+        (["help", "worker", "start"], ["worker", "start", "--help"]),
+        (["worker", "help"], ["worker", "--help"]),
+        (["queue", "help", "pause"], ["queue", "pause", "--help"]),
+    ],
+)
+def test_help_is_also_a_word(queuectl: Run, home: Home, words: list[str], asked: list[str]) -> None:
+    said = queuectl(*words)
+    assert (said.code, said.err) == (0, "")
+    assert said.out == queuectl(*asked).out
+    assert not home.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["help", "lst"], "'list'"),
+        (["ls"], "'list'"),
+        (["ps"], "'list' or 'top'"),
+        (["pause", "mail"], "'queue pause'"),
+        (["rm", "a"], "'cancel' or 'purge'"),
+        (["delete", "a"], "'cancel' or 'purge'"),
+        (["add", "true"], "'enqueue'"),
+        (["Start"], "'worker start'"),
+        (["queue", "ls"], "'list'"),
+        (["schedule", "rm", "nightly"], "'remove'"),
+        (["schedule", "ad"], "'add'"),
+    ],
+)
+def test_a_habit_from_another_tool_is_told_the_command_here(
+    queuectl: Run, words: list[str], meant: str
+) -> None:
+    refused = queuectl(*words)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert refused.err.endswith(f". Did you mean {meant}?\n")
+
+
+@pytest.mark.parametrize("meant", sorted({each for some in HABITS.values() for each in some}))
+def test_every_command_that_a_habit_is_told_exists(queuectl: Run, meant: str) -> None:
+    told = [
+        words for words in ([*meant.split()], ["schedule", meant])
+        if queuectl(*words, "--help").code == 0
+    ]  # fmt: skip
+    assert told
 
 
 @pytest.mark.parametrize(
@@ -231,6 +285,8 @@ def completed(process: Callable[..., Any], typed: str) -> list[str]:
     [
         ("queuectl enq", ["enqueue"]),
         ("queuectl list --state de", ["dead"]),
+        ("queuectl purge --state ", ["completed", "dead", "cancelled"]),
+        ("queuectl purge --state p", []),
         ("queuectl worker st", ["start", "stop"]),
         ("queuectl list --order o", ["oldest"]),
         ("queuectl list --columns id,comm", ["id,command"]),
@@ -264,6 +320,23 @@ def test_the_shell_is_offered_queues(
     for queue in ("mail", "main", "other"):
         workshop.store.enqueue(JobSpec(queue=queue, command="true"))
     assert completed(process, f"queuectl {command} ma") == ["mail", "main"]
+
+
+def test_the_shell_is_offered_dead_letters(process: Callable[..., Any], workshop: Workshop) -> None:
+    workshop.dead("thumb-1")
+    workshop.completed("thumb-2")
+    for command in ("dlq retry", "dlq list --after"):
+        assert completed(process, f"queuectl {command} th") == ["thumb-1"]
+
+
+@pytest.mark.parametrize("verb", ["show", "pause", "resume", "remove", "run"])
+def test_the_shell_is_offered_schedules(
+    process: Callable[..., Any], queuectl: Run, verb: str
+) -> None:
+    for name in ("nightly", "noon", "poll"):
+        queuectl("schedule", "add", name, "--cron", "@daily", "--", "true")
+    assert completed(process, f"queuectl schedule {verb} n") == ["nightly", "noon"]
+    assert completed(process, "queuectl schedule add n") == []
 
 
 def test_the_shell_is_offered_ids_of_the_directory_that_the_line_names(

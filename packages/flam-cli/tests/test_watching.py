@@ -96,6 +96,23 @@ def test_it_is_drawn_anew_when_something_changed_and_in_the_new_size(workshop: W
         tty.until(b"echo \\x1b[2J")
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_table_of_a_frame_is_aligned_and_free_of_escapes(
+    workshop: Workshop, columns: int
+) -> None:
+    workshop.dead("a", command="exit 1")
+    workshop.completed("b", command="echo hello")
+    workshop.running("c")
+    with terminal("top", columns=columns) as tty:
+        tty.until(b"echo hello")
+        tty.type(b"q")
+        frame = tty.rest().partition(GIVEN_BACK)[2].decode()
+    assert "\\x1b" not in frame
+    header, *rows = frame.partition("\r\nENDED")[2].splitlines()
+    place = header.index("COMMAND") + len("ENDED")
+    assert [row[place:] for row in rows] == ["echo hello", "exit 1"]
+
+
 def test_where_no_terminal_is_top_is_printed_once(queuectl: Run, workshop: Workshop) -> None:
     workshop.dead("a", command="exit 1")
     workshop.completed("b", command="echo hello")

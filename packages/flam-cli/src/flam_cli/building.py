@@ -23,7 +23,7 @@ from flam_cli.declaring import (
 
 
 class Group(TyperGroup):
-    """A group that shows its help when no command is given, and suggests one for a wrong word."""
+    """A group that shows its help for ``help`` and for no command, and suggests one for another."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args and not ctx.resilient_parsing:
@@ -33,11 +33,21 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         known = tuple(self.list_commands(ctx))
+        if args[0] == "help" and not ctx.resilient_parsing:
+            return self._resolve_help(ctx, args[1:])
         if args[0] not in known and not ctx.resilient_parsing:
-            from flam_cli.errors import UsageError, unknown_word
+            from flam_cli.errors import UsageError, unknown_command
 
-            raise UsageError(unknown_word("command", args[0], known))
+            raise UsageError(unknown_command(args[0], known))
         return super().resolve_command(ctx, args)
+
+    def _resolve_help(self, ctx: Any, args: list[str]) -> Any:
+        # Behind a -- the option would belong to a job's command, and that be enqueued.
+        names = [word for word in args if word != "help" and not word.startswith("-")]
+        if names:
+            return self.resolve_command(ctx, [*names, "--help"])
+        print(ctx.get_help())
+        return ctx.exit()
 
 
 class _WithCommand(TyperCommand):

@@ -16,7 +16,7 @@ from typing import IO, Any, BinaryIO
 
 import attrs
 
-from flam_cli.commands.enqueue import answering
+from flam_cli.commands.enqueue import answering, tell_of_none
 from flam_cli.filling import Fill
 from flam_cli.options import Call
 from flam_cli.place import made
@@ -57,7 +57,7 @@ def enqueue_file(call: Call, name: str, fill: Fill, storing: Storing) -> None:
     place = made(call)
     template = Template.of(JobSpec, fill.defaults)
     with _source(name) as source, _spool(place.home.path) as spool:
-        _read(Lines(source, MAX_SPEC_BYTES + 2), spool, partial(fill.values, template))
+        read = _read(Lines(source, MAX_SPEC_BYTES + 2), spool, partial(fill.values, template))
         with place.store() as store, counted("Storing: {done:,} jobs, {rate:,} a second") as tell:
             specs = _Specs(template, spool.batches, tell)
             try:
@@ -66,6 +66,8 @@ def enqueue_file(call: Call, name: str, fill: Fill, storing: Storing) -> None:
                 raise error.at_line(specs.line) from None
         with answering("All jobs of the file are"):
             spool.print_ids(_JSON if call.json else _LINES, held)
+    if not read:
+        tell_of_none(call)
 
 
 @attrs.frozen(kw_only=True)
@@ -132,13 +134,15 @@ def _opened(name: str) -> BinaryIO:
         raise SpecError(f"{name}: {reason}", field="--file") from error
 
 
-def _read(lines: Lines, spool: _Spool, made_of: _Making) -> None:
+def _read(lines: Lines, spool: _Spool, made_of: _Making) -> int:
+    """Put what all lines give into the spool; how many they are."""
     read = 0
     with counted("Reading: {done:,} lines, {rate:,} a second") as tell:
         for batch in lines.batches(_checked(lines, made_of)):
             spool.add(batch)
             read += len(batch)
             tell(read)
+    return read
 
 
 @attrs.define

@@ -71,7 +71,7 @@ class Choice:
 
     def among(self, possible: Collection[State], otherwise: tuple[State, ...]) -> JobFilter:
         """The filter; its states must be possible ones, and are ``otherwise`` if none is named."""
-        named = states(self.state)
+        named = states(self.state, possible)
         for each in named:
             if each not in possible:
                 raise UsageError(
@@ -96,11 +96,19 @@ def selected(store: StoreReader, which: JobFilter) -> Selection:
     return Selection(which=which, below=store.ledger(1, 0).given + 1)
 
 
-def require_consent(store: StoreReader, which: JobFilter, verb: str) -> None:
-    """Ask the person at the terminal whether that many jobs are meant; without one, UsageError."""
+def require_consent(store: StoreReader, which: JobFilter, verb: str) -> bool:
+    """As :func:`consented`; without a person at a terminal, UsageError."""
     if not sys.stdin.isatty():
         raise UsageError(f"Give --yes to {verb} many jobs: standard input is no terminal to ask.")
-    ask(f"{verb.capitalize()} {how_many(store, which)}?")
+    return consented(store, which, f"{verb.capitalize()} {{jobs}}?")
+
+
+def consented(store: StoreReader, which: JobFilter, question: str) -> bool:
+    """Ask whether that many ``{jobs}`` are meant; False, without a question, if there are none."""
+    if not store.jobs(which, limit=1).jobs:
+        return False
+    ask(question.format(jobs=how_many(store, which)))
+    return True
 
 
 def ask(question: str) -> None:

@@ -19,6 +19,16 @@ def complete_id(context: Context, incomplete: str) -> list[str]:
     return _offered(context, incomplete, _ids)
 
 
+def complete_dead_letter(context: Context, incomplete: str) -> list[str]:
+    """Ids of recent dead letters."""
+    return _offered(context, incomplete, _dead_letters)
+
+
+def complete_schedule(context: Context, incomplete: str) -> list[str]:
+    """Names of schedules."""
+    return _offered(context, incomplete, _schedules)
+
+
 def complete_queue(context: Context, incomplete: str) -> list[str]:
     """Names of queues."""
     return _offered(context, incomplete, _queues)
@@ -34,6 +44,18 @@ def complete_key(incomplete: str) -> list[str]:
 
 def _ids(store: StoreReader) -> Iterable[str]:
     return (job.id for job in store.jobs(limit=_RECENT).jobs)
+
+
+def _dead_letters(store: StoreReader) -> Iterable[str]:
+    from flam_store.job import JobFilter
+    from flam_store.state import State
+
+    dead = JobFilter(states=(State.DEAD,))
+    return (job.id for job in store.jobs(dead, limit=_RECENT).jobs)
+
+
+def _schedules(store: StoreReader) -> Iterable[str]:
+    return (schedule.name for schedule in store.schedules())
 
 
 def _queues(store: StoreReader) -> Iterable[str]:

@@ -23,6 +23,25 @@ _HINTS: dict[type[FlamError], str] = {
     StoreInUse: '"queuectl worker stop" stops them.',
 }
 
+HABITS = {
+    "add": ("enqueue",),
+    "delete": ("cancel", "purge", "remove"),
+    "info": ("show",),
+    "kill": ("cancel",),
+    "ls": ("list",),
+    "pause": ("queue pause",),
+    "ps": ("list", "top"),
+    "push": ("enqueue",),
+    "resume": ("queue resume",),
+    "rm": ("cancel", "purge", "remove"),
+    "start": ("worker start",),
+    "stop": ("worker stop",),
+    "submit": ("enqueue",),
+    "tail": ("logs",),
+    "workers": ("worker list",),
+}
+"""Words of other tools, and the commands here, of any group, that do the like."""
+
 _GLOBAL = ("--home", "--debug", "--version")
 
 
@@ -80,3 +99,11 @@ def unknown_word(kind: str, word: str, known: tuple[str, ...]) -> str:
     meant = suggest(word, known)
     hint = f"Did you mean {meant!r}?" if meant else f"There are {', '.join(known)}."
     return f"No such {kind}: {word!r}. {hint}"
+
+
+def unknown_command(word: str, known: tuple[str, ...]) -> str:
+    """The refusal of a word that is no command, with the one that was meant, from habit too."""
+    habit = [each for each in HABITS.get(word.casefold(), ()) if each.split()[0] in known]
+    if not habit:
+        return unknown_word("command", word, known)
+    return f"No such command: {word!r}. Did you mean {' or '.join(map(repr, habit))}?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
@@ -13,7 +14,7 @@ from flam_cli.errors import unknown_word
 from flam_store.durations import parse_duration
 from flam_store.errors import JobNotFound, SpecError
 from flam_store.names import NAME_RULE, is_name
-from flam_store.state import State
+from flam_store.state import FINISHED, State
 
 _STATES = tuple(state.value for state in State)
 
@@ -35,14 +36,19 @@ def call_of(context: Context, *, json: bool) -> Call:
     return attrs.evolve(call, json=True) if json and not call.json else call
 
 
-def states(words: list[str] | None) -> tuple[State, ...]:
-    """The states that ``--state`` named."""
-    return tuple(_state(word) for word in words or ())
+def states(words: list[str] | None, told: Collection[str] = _STATES) -> tuple[State, ...]:
+    """The states that ``--state`` named; a word that is none is refused with those to be told."""
+    return tuple(_state(word, told) for word in words or ())
 
 
 def complete_state(incomplete: str) -> list[str]:
     """The states that a shell may offer."""
     return [state for state in _STATES if state.startswith(incomplete)]
+
+
+def complete_finished(incomplete: str) -> list[str]:
+    """The states of finished jobs that a shell may offer."""
+    return [state for state in _STATES if state in FINISHED and state.startswith(incomplete)]
 
 
 def complete_queue(context: Context, incomplete: str) -> list[str]:
@@ -111,7 +117,8 @@ def queue_name(word: str, *, said_by: str = "--queue") -> str:
     return word
 
 
-def _state(word: str) -> State:
+def _state(word: str, told: Collection[str]) -> State:
     if word not in _STATES:
-        raise SpecError(unknown_word("state", word, _STATES), field="--state")
+        known = tuple(state for state in _STATES if state in told)
+        raise SpecError(unknown_word("state", word, known), field="--state")
     return State(word)

@@ -87,8 +87,8 @@ def _cancel_all(place: Place, which: JobFilter, *, yes: bool) -> int:
     done = 0
     with place.store() as store:
         selection = selected(store, which)
-        if not yes:
-            require_consent(store, which, "cancel")
+        if not yes and not require_consent(store, which, "cancel"):
+            return 0
         for sweep in sweeps(lambda rest: store.cancel_selected(rest, by=whoami()), selection):
             done += sweep.done
             running += sweep.running

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from flam_cli.choosing import ask, how_many
+from flam_cli.choosing import consented
+from flam_cli.completion import complete_dead_letter
 from flam_cli.declaring import Argument, Context, Option, examples, new_app
 from flam_cli.deleting import answer, purge_all, tell_what_stays
 from flam_cli.errors import UsageError
@@ -19,7 +20,6 @@ from flam_cli.render import human
 from flam_cli.several import print_states, try_each
 from flam_store.job import JobFilter
 from flam_store.state import State
-from flam_store.store import Store
 
 app = new_app(
     help="The dead letters: jobs that are not retried any more.",
@@ -39,7 +39,12 @@ def list_(
     context: Context,
     limit: Annotated[int, Option(metavar="N", min=0, help="At most so many; 0: all.")] = 100,
     after: Annotated[
-        str | None, Option(metavar="ID", help="Only jobs that are older than this one.")
+        str | None,
+        Option(
+            metavar="ID",
+            autocompletion=complete_dead_letter,
+            help="Only jobs that are older than this one.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -53,7 +58,13 @@ def list_(
 def retry(
     context: Context,
     ids: Annotated[
-        list[str] | None, Argument(metavar="ID...", help="The jobs.", show_default=False)
+        list[str] | None,
+        Argument(
+            metavar="ID...",
+            autocompletion=complete_dead_letter,
+            help="The jobs.",
+            show_default=False,
+        ),
     ] = None,
     all_: Annotated[bool, Option("--all", help="Every dead letter.")] = False,
     yes: Annotated[
@@ -68,11 +79,8 @@ def retry(
     if ids:
         raise typer.Exit(_retry_named(call, ids))
     place = made(call)
-    if not yes and sys.stdin.isatty():
-        with place.store() as store:
-            jobs = how_many(store, _DEAD)
-        ask(f"Retry {jobs}?")
-    answer(call, _retry_all(place), "pending again")
+    meant = yes or not sys.stdin.isatty() or _is_to_retry(place)
+    answer(call, _retry_all(place) if meant else 0, "pending again")
 
 
 @app.command(epilog=examples("queuectl dlq purge --yes"))
@@ -88,11 +96,9 @@ def purge(
     One stays while a blocked job needs its success: retry it, or cancel that one.
     """
     call = call_of(context, json=json)
-    if not yes and sys.stdin.isatty() and not _confirmed(call):
-        human.complain("Nothing was deleted.", prefix="")
-        raise typer.Exit(1)
     place = made(call)
-    answer(call, purge_all(place, _DEAD, timedelta(0)), "deleted")
+    meant = yes or not sys.stdin.isatty() or _is_to_purge(call)
+    answer(call, purge_all(place, _DEAD, timedelta(0)) if meant else 0, "deleted")
     tell_what_stays(call, place, _DEAD)
 
 
@@ -101,6 +107,11 @@ def _retry_named(call: Call, ids: list[str]) -> int:
     with made(call).store() as store:
         jobs, codes = try_each(store, ids, store.retry_dead_letter)
     return print_states(call, jobs, codes)
+
+
+def _is_to_retry(place: Place) -> bool:
+    with place.store() as store:
+        return consented(store, _DEAD, "Retry {jobs}?")
 
 
 def _retry_all(place: Place) -> int:
@@ -114,14 +125,15 @@ def _retry_all(place: Place) -> int:
     return retried
 
 
-def _confirmed(call: Call) -> bool:
+def _is_to_purge(call: Call) -> bool:
+    """Whether there are any, and the person wants it; a no ends the command with 1."""
     with existing(call).store() as store:
-        dead = _count(store)
+        dead = store.overview().counts[State.DEAD]
+    if not dead:
+        return False
     letters = "1 dead letter and its" if dead == 1 else f"{dead} dead letters and their"
-    question = f"Delete {letters} output? [y/N] "
-    print(question, end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _count(store: Store) -> int:
-    return store.overview().counts[State.DEAD]
+    print(f"Delete {letters} output? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        human.complain("Nothing was deleted.", prefix="")
+        raise typer.Exit(1)
+    return True

@@ -214,6 +214,14 @@ def print_ids(call: Call, ids: list[str]) -> None:
         else:
             for id_ in ids:
                 human.line(id_)
+    if not ids:
+        tell_of_none(call)
+
+
+def tell_of_none(call: Call) -> None:
+    """Say to a person that nothing was there to enqueue, where otherwise ids are."""
+    if human.is_terminal(sys.stderr) and not call.json:
+        human.complain("0 jobs enqueued.", prefix="")
 
 
 def _tell_of_a_pause(call: Call, store: Store, *specs: JobSpec) -> None:

@@ -6,14 +6,14 @@ import sys
 from datetime import timedelta
 from typing import Annotated
 
-from flam_cli.choosing import ask, how_many
+from flam_cli.choosing import consented
 from flam_cli.declaring import Context, Option, examples, new_app
 from flam_cli.deleting import answer, purge_all, tell_what_stays
 from flam_cli.errors import UsageError
 from flam_cli.options import (
     Json,
     call_of,
-    complete_state,
+    complete_finished,
     duration_seconds,
     pairs,
     queue_name,
@@ -39,7 +39,7 @@ def purge(  # noqa: PLR0917, each is an option
         Option(
             "--state",
             metavar="S",
-            autocompletion=complete_state,
+            autocompletion=complete_finished,
             help="Finished jobs in this state; may be repeated.",
         ),
     ] = None,
@@ -62,7 +62,7 @@ def purge(  # noqa: PLR0917, each is an option
     A dead or cancelled job stays while a blocked one needs its success.
     """
     call = call_of(context, json=json)
-    chosen = states(state)
+    chosen = states(state, FINISHED)
     if not chosen:
         raise UsageError("Say which: --state completed, --state dead or --state cancelled.")
     for each in chosen:
@@ -75,15 +75,13 @@ def purge(  # noqa: PLR0917, each is an option
         labels=pairs("--label", label),
     )
     place = made(call)
-    if not yes and sys.stdin.isatty():
-        _ask(place, which, older_than)
-    answer(call, purge_all(place, which, age), "deleted")
+    meant = yes or not sys.stdin.isatty() or _is_to_purge(place, which, older_than)
+    answer(call, purge_all(place, which, age) if meant else 0, "deleted")
     if not age:  # with one, what stays may only be too young
         tell_what_stays(call, place, which)
 
 
-def _ask(place: Place, which: JobFilter, older_than: str | None) -> None:
+def _is_to_purge(place: Place, which: JobFilter, older_than: str | None) -> bool:
+    old = f", of {{jobs}}, what finished {older_than} ago or before," if older_than else " {jobs}"
     with place.store() as store:
-        jobs = how_many(store, which)
-    old = f", of {jobs}, what finished {older_than} ago or before," if older_than else f" {jobs}"
-    ask(f"Delete{old} and the output?")
+        return consented(store, which, f"Delete{old} and the output?")

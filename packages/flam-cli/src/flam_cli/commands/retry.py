@@ -70,8 +70,8 @@ def _retry_all(place: Place, which: JobFilter, *, yes: bool) -> int:
     done = kept = 0
     with place.store() as store:
         selection = selected(store, which)
-        if not yes:
-            require_consent(store, which, "retry")
+        if not yes and not require_consent(store, which, "retry"):
+            return 0
         for sweep in sweeps(store.retry_selected, selection):
             done += sweep.done
             kept += sweep.kept

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from flam_cli.borrowing import with_options_of
 from flam_cli.commands.enqueue import enqueue, parsed
+from flam_cli.completion import complete_schedule
 from flam_cli.declaring import Argument, Context, Option, command_of, examples, new_app
 from flam_cli.errors import UsageError, unknown_word
 from flam_cli.filling import Fill, fill
@@ -41,7 +42,11 @@ _NOT_LENT: dict[str, Any] = {
 _UPCOMING = 5
 _TICKS = 10
 
-_Name = Annotated[str, Argument(metavar="NAME", help="The schedule's name.")]
+_NewName = Annotated[str, Argument(metavar="NAME", help="The schedule's name.")]
+_Name = Annotated[
+    str,
+    Argument(metavar="NAME", autocompletion=complete_schedule, help="The schedule's name."),
+]
 
 
 @app.command(
@@ -55,7 +60,7 @@ _Name = Annotated[str, Argument(metavar="NAME", help="The schedule's name.")]
 @with_options_of(enqueue, but=("file", "if_absent", *_NOT_LENT))
 def add(  # noqa: PLR0917, each is an option
     context: Context,
-    name: _Name,
+    name: _NewName,
     spec: Annotated[
         str | None,
         Argument(

@@ -109,8 +109,7 @@ def _print_row(row: Sequence[str], layout: Layout) -> None:
     if layout.cuts or not is_terminal(sys.stdout):
         print(layout.row(row))
         return
-    columns = zip(row, layout.widths, strict=True)
-    plain = _GAP.join(field + " " * (width - cells(field)) for field, width in columns).rstrip()
+    plain = layout.plain(row)
     # With colours in it a line cannot be cut.
     width = room().columns
     print(layout.row(row) if cells(plain) <= width else cut(plain, width))

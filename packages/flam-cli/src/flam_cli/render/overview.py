@@ -13,6 +13,9 @@ from flam_store.overview import Overview, QueueInfo, Rate
 from flam_store.state import State
 
 WORKER_HEADERS = ("PID", "HOST", "STATE", "JOB", "UPTIME", "CPU", "MEMORY")
+_QUEUE_YIELDS = (("PAUSED", 20), ("COMPLETED", 0), ("CANCELLED", 0), ("QUEUE", 16))
+"""How a table of queues gives way when the counts that are 0 everywhere have done so."""
+
 WORKER_YIELDS = (("HOST", 8), ("UPTIME", 0), ("HOST", 0), ("CPU", 0), ("MEMORY", 0))
 
 
@@ -40,7 +43,9 @@ def print_queues(queues: Sequence[QueueInfo]) -> None:
     """A table of queues."""
     states = tuple(State)
     headers = ("QUEUE", *(state.value.upper() for state in states), "LIMIT", "PAUSED")
-    human.table(headers, [_queue_row(queue, states) for queue in queues])
+    idle = [state for state in reversed(states) if not any(q.counts[state] for q in queues)]
+    yields = (*((state.value.upper(), 0) for state in idle), *_QUEUE_YIELDS)
+    human.table(headers, [_queue_row(queue, states) for queue in queues], yields)
 
 
 def queue_line(queue: QueueInfo) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -25,16 +25,19 @@ class Layout:
 
     def row(self, row: Sequence[str]) -> str:
         """A line of fields that are harmless already, in the colours of standard output."""
-        fields = [self._field(place, field) for place, field in enumerate(row)]
-        return GAP.join(field for field in fields if field is not None).rstrip()
+        return GAP.join(human.painted(text) + rest for text, rest in self._fields(row)).rstrip()
 
-    def _field(self, place: int, field: str) -> str | None:
-        width = self.widths[place]
-        if not width:
-            return None
-        if place in self.cuts:
-            field = human.cut(field, width)
-        return human.painted(field) + " " * (width - human.cells(field))
+    def plain(self, row: Sequence[str]) -> str:
+        """The same line without colours, for what is cut or escaped later."""
+        return GAP.join(text + rest for text, rest in self._fields(row)).rstrip()
+
+    def _fields(self, row: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Each field that is shown, and the spaces that fill its column."""
+        for place, field in enumerate(row):
+            width = self.widths[place]
+            if width:
+                text = human.cut(field, width) if place in self.cuts else field
+                yield text, " " * (width - human.cells(text))
 
 
 def laid_out(
@@ -61,8 +64,8 @@ def fitted(widths: dict[str, int], yields: Yields, room: int) -> tuple[int, ...]
         if over <= 0:
             break
         left[name] = min(left[name], max(least, left[name] - over)) if least else 0
-    # What a column that was left out gave too much goes to the first that had to shrink.
-    first = yields[0][0]
+    # What a column that was left out gave too much goes to the first that could shrink.
+    first = next((name for name, least in yields if least), yields[0][0])
     if left[first]:
         left[first] = min(widths[first], left[first] + max(0, room - _total(left)))
     return tuple(left.values())
@@ -71,10 +74,10 @@ def fitted(widths: dict[str, int], yields: Yields, room: int) -> tuple[int, ...]
 def table_lines(
     headers: Sequence[str], rows: Sequence[Sequence[str]], yields: Yields, room: int | None
 ) -> list[str]:
-    """A table as lines of text, for a frame."""
+    """A table as lines of plain text, for a frame, which takes an escape for a job's."""
     shown = [tuple(map(visible, row)) for row in rows]
     layout = laid_out(headers, shown, yields, room)
-    return [layout.row(row) for row in (headers, *shown)]
+    return [layout.plain(row) for row in (headers, *shown)]
 
 
 def room_of_output() -> int | None:
