@@ -242,7 +242,9 @@ def test_a_wait_that_was_abandoned_is_taken_up_again(made: Path) -> None:
         let_go = threading.Event()
         taken = threading.Thread(target=_hold_once, args=(waiting, let_go))
         taken.start()
-        until(lambda: stands_in_queue(waiting), "a thread that waits again")
+        waiter = waiting._waiter
+        assert waiter is not None
+        until(lambda: waiter._wanted, "a thread that waits again")
     until(lambda: not stands_in_queue(waiting), "the waiter that was there before to get it")
     assert waiters() == 1
     with pytest.raises(StoreBusy), other.held(0):
